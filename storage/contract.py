@@ -1,0 +1,96 @@
+"""The storage contract: what every backend promises, stated once.
+
+- A read answers only for documents that exist. Absent means that the service said *not found*; any other
+  failure raises, so an outage never looks like a new user.
+- A write says what it expects of its document: that it is `ABSENT`, that it has a certain ETag, or `ANY`thing.
+  A precondition that does not hold is a `StorageConflict`, and a stale write after a delete elsewhere conflicts
+  too: it never brings the document back.
+- ETags are opaque and never used twice, so a document deleted and created again has a new one.
+- Several keys in one call go out side by side; where `transactional` is true they are applied together or not at all.
+- Values are JSON objects, copied in and out. Keys of any text and length never collide.
+
+The preconditions are those of HTTP (RFC 9110 section 13: If-Match, If-None-Match), as Azure Blob and Cosmos DB
+implement them: https://learn.microsoft.com/azure/cosmos-db/nosql/database-transactions-optimistic-concurrency
+"""
+
+from __future__ import annotations
+
+import abc
+import enum
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Final, NamedTuple, Self
+
+JsonObject = dict[str, Any]
+
+
+class Expect(enum.Enum):
+    """What a write may expect of a document besides a certain ETag."""
+
+    ABSENT = "absent"
+    ANY = "*"
+
+
+ABSENT: Final = Expect.ABSENT
+ANY: Final = Expect.ANY
+
+
+class Document(NamedTuple):
+    """A stored document: its value (a JSON object, the caller's own copy) and its ETag (opaque, never empty)."""
+
+    value: JsonObject
+    etag: str
+
+
+class Write(NamedTuple):
+    """One document's change: the new value, or None to delete it, and what is expected of it before.
+
+    Deleting what is absent succeeds with `ANY` and conflicts with an ETag; `ABSENT` goes with values only.
+    """
+
+    value: Mapping[str, Any] | None
+    expect: str | Expect
+
+
+class DocumentStore(abc.ABC):
+    """A backend. `async with` opens and closes it; between the two it may be used by any number of tasks.
+
+    Raises, everywhere: `StorageUnavailable` when the service does not answer, `StateDecodeError` when a stored
+    document is not a JSON object.
+    """
+
+    transactional: ClassVar[bool]
+
+    @abc.abstractmethod
+    async def open(self) -> None:
+        """Connect, and create what is missing where the settings allow it.
+
+        Raises `StorageUnavailable` when the service cannot be reached, refuses the credentials, or lacks the
+        database or container; the message says which and what to do.
+        """
+
+    @abc.abstractmethod
+    async def aclose(self) -> None:
+        """Close every connection. Closing twice, or what was never opened, is no error."""
+
+    @abc.abstractmethod
+    async def ping(self) -> None:
+        """Return when the service answers, otherwise raise `StorageUnavailable`. Writes nothing."""
+
+    @abc.abstractmethod
+    async def load(self, keys: Iterable[str]) -> dict[str, Document]:
+        """Return the documents that exist among `keys`."""
+
+    @abc.abstractmethod
+    async def save(self, writes: Mapping[str, Write]) -> dict[str, str]:
+        """Apply the writes and return the new ETag of each document written (deleted ones have none).
+
+        Raises `StorageConflict` for a precondition that does not hold. Where `transactional` is true nothing
+        is applied then; elsewhere the other writes of the call are finished, and may have been applied.
+        """
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()
