@@ -20,6 +20,8 @@ import enum
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Final, NamedTuple, Self
 
+from storage.errors import StorageConflict
+
 JsonObject = dict[str, Any]
 
 
@@ -49,6 +51,16 @@ class Write(NamedTuple):
 
     value: Mapping[str, Any] | None
     expect: str | Expect
+
+    @property
+    def expected_etag(self) -> str | None:
+        """The ETag the document must have before, or None where it must be absent or may be anything."""
+        return self.expect if isinstance(self.expect, str) else None
+
+    def require(self, key: str, current: str | None) -> None:
+        """Raise `StorageConflict` unless the document's present ETag (None: absent) is what this write expects."""
+        if self.expect is not ANY and self.expected_etag != current:
+            raise StorageConflict(key, self.expected_etag, current)
 
 
 class DocumentStore(abc.ABC):
@@ -89,7 +101,11 @@ class DocumentStore(abc.ABC):
         """
 
     async def __aenter__(self) -> Self:
-        await self.open()
+        try:
+            await self.open()
+        except BaseException:
+            await self.aclose()
+            raise
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:

@@ -1,0 +1,84 @@
+"""botbuilder's `Storage` on top of the contract, so that any bot, dialog or middleware of the SDK can use a backend.
+
+An item is a dict, or an object of a registered class; its ETag travels inside it as `e_tag`, as the SDK has it:
+https://learn.microsoft.com/azure/bot-service/bot-builder-howto-v4-storage
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from botbuilder.core import Storage
+
+from storage.codec import Codec
+from storage.contract import ANY, DocumentStore, Expect, Write
+
+E_TAG = "e_tag"
+
+
+class StateStorage(DocumentStore, Storage):
+    """A backend as the SDK sees it. Subclasses implement the contract; what is here is the same for all.
+
+    Attributes:
+        codec: the classes whose objects may be stored.
+    """
+
+    def __init__(self) -> None:
+        self.codec = Codec()
+
+    async def read(self, keys: Iterable[str]) -> dict[str, Any]:
+        """Return the items that exist among `keys`, each with its ETag in `e_tag`.
+
+        Raises ValueError without keys, `StateDecodeError` for a document that cannot be read,
+        `StorageUnavailable` when the service does not answer.
+        """
+        if keys is None:
+            raise ValueError("Keys are required when reading")
+        items = {}
+        for key, document in (await self.load(keys)).items():
+            items[key] = item = self.codec.decode(document.value, key)
+            _set_e_tag(item, document.etag)
+        return items
+
+    async def write(self, changes: Mapping[str, Any]) -> dict[str, str]:
+        """Store the items and return their new ETags. The items themselves are left as they are.
+
+        An item's `e_tag` says what is expected: absent, None or "*" anything, otherwise that very version.
+
+        Raises ValueError for an empty `e_tag`, `StateEncodeError` for a value that cannot be stored (nothing is
+        written then), `StorageConflict` for a stale one.
+        """
+        if changes is None:
+            raise ValueError("Changes are required when writing")
+        if not changes:
+            return {}
+        return await self.save({key: self._write_of(key, item) for key, item in changes.items()})
+
+    async def delete(self, keys: Iterable[str]) -> None:
+        """Delete the items, whatever their ETags. Deleting what is absent is no error."""
+        if keys is None:
+            raise ValueError("Keys are required when deleting")
+        await self.save({key: Write(None, ANY) for key in keys})
+
+    def _write_of(self, key: str, item: Any) -> Write:
+        encoded = self.codec.encode(item, key)
+        if not isinstance(encoded, dict):
+            raise TypeError(f"{key!r}: an item is a dict or an object, not {type(item).__name__}")
+        e_tag = encoded.pop(E_TAG, None)
+        return Write(encoded, _expectation(key, e_tag))
+
+
+def _expectation(key: str, e_tag: object) -> str | Expect:
+    if e_tag is None or e_tag == ANY.value:
+        return ANY
+    if isinstance(e_tag, str) and e_tag:
+        return e_tag
+    raise ValueError(f'{key!r}: e_tag is {e_tag!r}; expected the ETag that was read, or "*" or none for any version')
+
+
+def _set_e_tag(item: Any, etag: str) -> None:
+    if isinstance(item, dict):
+        item[E_TAG] = etag
+    else:
+        object.__setattr__(item, E_TAG, etag)

@@ -1,0 +1,140 @@
+"""State in Azure Blob Storage: one block blob a document, its ETag the service's own.
+
+Preconditions travel as If-Match and If-None-Match:
+https://learn.microsoft.com/rest/api/storageservices/specifying-conditional-headers-for-blob-service-operations
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, Self
+
+from azure.core import MatchConditions
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError
+from azure.identity.aio import DefaultAzureCredential
+from azure.storage.blob import ContentSettings
+from azure.storage.blob.aio import BlobServiceClient, ExponentialRetry
+
+from storage.base import E_TAG
+from storage.codec import dumps, loads
+from storage.contract import ABSENT, Document, Write
+from storage.errors import StorageConflict, StorageUnavailable
+from storage.keys import blob_name
+from storage.remote import Closable, RemoteStorage, is_loopback
+
+_JSON: Final = ContentSettings(content_type="application/json")
+_PRECONDITION_FAILED: Final = {"BlobAlreadyExists", "ConditionNotMet", "TargetConditionNotMet"}
+_TIMEOUT: Final = 5  # seconds, to connect and between two packets
+
+
+class BlobStorage(RemoteStorage):
+    """Documents in one container.
+
+    Args:
+        service: the account's client; closed with the storage.
+        container: the container's name.
+        create: make the container when it is missing; None means on this machine's emulator only.
+        credential: closed with the storage.
+    """
+
+    def __init__(
+        self,
+        service: BlobServiceClient,
+        container: str,
+        *,
+        create: bool | None = None,
+        credential: Closable | None = None,
+    ) -> None:
+        super().__init__(service, *([credential] if credential else []))
+        self._container = service.get_container_client(container)
+        self._create = is_loopback(service.url) if create is None else create
+
+    @classmethod
+    def from_connection_string(cls, connection_string: str, container: str, *, create: bool | None = None) -> Self:
+        """Build the client from an account's connection string."""
+        service = BlobServiceClient.from_connection_string(connection_string, **_client_options())
+        return cls(service, container, create=create)
+
+    @classmethod
+    def from_account_url(cls, account_url: str, container: str, *, create: bool | None = None) -> Self:
+        """Build the client for the Entra identity that `DefaultAzureCredential` finds."""
+        credential = DefaultAzureCredential()
+        service = BlobServiceClient(account_url, credential=credential, **_client_options())
+        return cls(service, container, create=create, credential=credential)
+
+    async def open(self) -> None:
+        if self._create:
+            with self._errors("cannot be created"):
+                try:
+                    await self._container.create_container()
+                except ResourceExistsError:
+                    return
+        await self.ping()
+
+    async def ping(self) -> None:
+        with self._errors("cannot be reached"):
+            await self._container.get_container_properties()
+
+    async def _load_one(self, key: str) -> Document | None:
+        with self._errors("cannot be read"):
+            try:
+                stream = await self._container.get_blob_client(blob_name(key)).download_blob()
+                text = await stream.readall()
+            except HttpResponseError as error:
+                if error.status_code == 404 and _code(error) == "BlobNotFound":
+                    return None
+                raise
+        value = loads(text, key)
+        value.pop(E_TAG, None)  # the stock storage writes the ETag it had read into the text
+        return Document(value, stream.properties.etag)
+
+    async def _save_one(self, key: str, write: Write) -> str | None:
+        blob = self._container.get_blob_client(blob_name(key))
+        text = None if write.value is None else dumps(write.value, key)
+        with self._errors("cannot be written"):
+            try:
+                if text is None:
+                    await blob.delete_blob(**_if_match(write))
+                    return None
+                answer = await blob.upload_blob(
+                    text, overwrite=write.expect is not ABSENT, content_settings=_JSON, **_if_match(write)
+                )
+            except HttpResponseError as error:
+                if _code(error) in _PRECONDITION_FAILED:
+                    raise StorageConflict(key, write.expected_etag, None) from error
+                if _code(error) == "BlobNotFound":
+                    write.require(key, None)
+                    return None
+                raise
+        etag: str = answer["etag"]
+        return etag
+
+    @contextmanager
+    def _errors(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except AzureError as error:
+            name = self._container.container_name
+            raise StorageUnavailable(f"Blob container {name!r} {what}: {_reason(error)}") from error
+
+
+def _client_options() -> dict[str, Any]:
+    # The SDK's own default waits 15 s before its first retry, as long as a channel waits for the whole turn.
+    retry = ExponentialRetry(initial_backoff=0.2, increment_base=2, retry_total=3, random_jitter_range=0.1)
+    return {"retry_policy": retry, "connection_timeout": _TIMEOUT, "read_timeout": _TIMEOUT}
+
+
+def _if_match(write: Write) -> dict[str, Any]:
+    if write.expected_etag is None:
+        return {}
+    return {"etag": write.expected_etag, "match_condition": MatchConditions.IfNotModified}
+
+
+def _code(error: HttpResponseError) -> str:
+    code = getattr(error, "error_code", None)
+    return str(getattr(code, "value", code))
+
+
+def _reason(error: AzureError) -> str:
+    return str(error).splitlines()[0]

@@ -1,0 +1,155 @@
+"""State in Azure Cosmos DB: one item a document in a container partitioned by `/id`, `_etag` the service's own.
+
+Create, replace and delete carry the precondition; an upsert would bring a deleted document back even with If-Match:
+https://learn.microsoft.com/azure/cosmos-db/nosql/database-transactions-optimistic-concurrency
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final, Self
+
+from azure.core import MatchConditions
+from azure.core.exceptions import AzureError
+from azure.cosmos import PartitionKey
+from azure.cosmos.aio import CosmosClient
+from azure.cosmos.exceptions import CosmosHttpResponseError
+from azure.identity.aio import DefaultAzureCredential
+
+from storage.codec import as_object, dumps
+from storage.contract import ABSENT, Document, Write
+from storage.errors import StorageConflict, StorageUnavailable
+from storage.keys import cosmos_id
+from storage.remote import Closable, RemoteStorage, is_loopback
+
+_PARTITION_PATH: Final = "/id"
+_NO_SUCH_CONTAINER: Final = 1003  # substatus of a 404 that is not about the item
+_CONFLICTS: Final = (409, 412)
+_NOT_FOUND: Final = 404
+
+
+class CosmosStorage(RemoteStorage):
+    """Items `{"id", "realId", "document"}`, as the stock `CosmosDbPartitionedStorage` lays them out.
+
+    Args:
+        client: the account's client; closed with the storage.
+        database, container: their names.
+        create: make what is missing (needs an account key); None means on this machine's emulator only.
+        credential: closed with the storage.
+    """
+
+    def __init__(
+        self,
+        client: CosmosClient,
+        database: str,
+        container: str,
+        *,
+        create: bool = False,
+        credential: Closable | None = None,
+    ) -> None:
+        super().__init__(client, *([credential] if credential else []))
+        self._client = client
+        self._names = (database, container)
+        self._container = client.get_database_client(database).get_container_client(container)
+        self._create = create
+
+    @classmethod
+    def from_key(cls, endpoint: str, key: str, database: str, container: str, *, create: bool | None = None) -> Self:
+        """Build the client from an account's endpoint and key."""
+        client = CosmosClient(endpoint, credential=key, **_client_options(endpoint))
+        return cls(client, database, container, create=_may_create(create, endpoint))
+
+    @classmethod
+    def from_identity(cls, endpoint: str, database: str, container: str, *, create: bool | None = None) -> Self:
+        """Build the client for the Entra identity that `DefaultAzureCredential` finds."""
+        credential = DefaultAzureCredential()
+        client = CosmosClient(endpoint, credential=credential, **_client_options(endpoint))
+        return cls(client, database, container, create=_may_create(create, endpoint), credential=credential)
+
+    async def open(self) -> None:
+        if self._create:
+            with self._errors("cannot be created"):
+                database = await self._client.create_database_if_not_exists(self._names[0])
+                await database.create_container_if_not_exists(self._names[1], PartitionKey(_PARTITION_PATH))
+        with self._errors("cannot be reached"):
+            properties = await self._container.read()
+        paths = properties.get("partitionKey", {}).get("paths")
+        if paths != [_PARTITION_PATH]:
+            raise StorageUnavailable(f"{self}: partitioned by {paths}, expected ['{_PARTITION_PATH}']")
+
+    async def ping(self) -> None:
+        with self._errors("cannot be reached"):
+            await self._container.read()
+
+    async def _load_one(self, key: str) -> Document | None:
+        item_id = cosmos_id(key)
+        with self._errors("cannot be read"):
+            try:
+                item = await self._container.read_item(item_id, item_id)
+            except CosmosHttpResponseError as error:
+                if _is_absent(error):
+                    return None
+                raise
+        return Document(as_object(item.get("document"), key), item["_etag"])
+
+    async def _save_one(self, key: str, write: Write) -> str | None:
+        with self._errors("cannot be written"):
+            try:
+                return await self._send(key, write)
+            except CosmosHttpResponseError as error:
+                if error.status_code in _CONFLICTS:
+                    raise StorageConflict(key, write.expected_etag, None) from error
+                if _is_absent(error):
+                    write.require(key, None)
+                    return None
+                raise
+
+    async def _send(self, key: str, write: Write) -> str | None:
+        item_id = cosmos_id(key)
+        if write.value is None:
+            await self._container.delete_item(item_id, item_id, **_if_match(write))
+            return None
+        dumps(write.value, key)
+        body: dict[str, Any] = {"id": item_id, "realId": key, "document": write.value}
+        if write.expect is ABSENT:
+            answer = await self._container.create_item(body)
+        elif write.expected_etag is None:
+            answer = await self._container.upsert_item(body)
+        else:
+            answer = await self._container.replace_item(item_id, body, **_if_match(write))
+        etag: str = answer["_etag"]
+        return etag
+
+    @contextmanager
+    def _errors(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except AzureError as error:
+            raise StorageUnavailable(f"{self} {what}: {_reason(error)}") from error
+
+    def __str__(self) -> str:
+        return "Cosmos container {!r} in database {!r}".format(*reversed(self._names))
+
+
+def _client_options(endpoint: str) -> dict[str, Any]:
+    # Emulators come with a certificate they signed themselves.
+    return {"connection_verify": not is_loopback(endpoint), "retry_total": 3, "retry_backoff_max": 2}
+
+
+def _may_create(create: bool | None, endpoint: str) -> bool:
+    return is_loopback(endpoint) if create is None else create
+
+
+def _if_match(write: Write) -> Mapping[str, Any]:
+    if write.expected_etag is None:
+        return {}
+    return {"etag": write.expected_etag, "match_condition": MatchConditions.IfNotModified}
+
+
+def _is_absent(error: CosmosHttpResponseError) -> bool:
+    return error.status_code == _NOT_FOUND and error.sub_status != _NO_SUCH_CONTAINER
+
+
+def _reason(error: AzureError) -> str:
+    return str(error).splitlines()[0]

@@ -1,0 +1,63 @@
+"""How a document's key is spelled as a blob name and as a Cosmos id: injective, deterministic, within the limits.
+
+A key that the stock `botbuilder-azure` storages spell safely is spelled as they do, so their documents are found.
+Any other key gets a spelling that starts with a mark no stock-safe spelling can start with; a very long one ends
+in its SHA-256. The stock escapes are ambiguous: a tab before "2" and a backslash both become "*92".
+
+Limits, of blob names and item ids:
+https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata
+https://learn.microsoft.com/azure/cosmos-db/concepts-limits#per-item-limits
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Final
+
+BLOB_NAME_LIMIT: Final = 1024  # characters; counted in bytes here, which keeps the request's URL short too
+COSMOS_ID_LIMIT: Final = 1023  # bytes of UTF-8
+_DIGEST = 64  # hexadecimal characters of SHA-256
+
+_BLOB_MARK = "~"
+_BLOB_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\\]|^~|(^|/)\.{0,2}(/|\Z)|\.\Z|(?s:(/.*){254})")
+_BLOB_PLAIN = re.compile(r"[A-Za-z0-9_|:;,=@ -]")
+
+_COSMOS_MARK = "*~"  # a stock id has a digit behind every "*"
+_COSMOS_STOCK = str.maketrans({char: f"*{ord(char)}" for char in "\\?/#\t\n\r*"})
+_COSMOS_UNSAFE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\t2|^\s|[ .]\Z")
+_COSMOS_PLAIN = re.compile(r"[A-Za-z0-9_|:;,=@.-]")
+
+
+def blob_name(key: str) -> str:
+    """Return the name of the blob that holds `key`, 1 to 1,024 characters."""
+    if 0 < len(_utf8(key)) <= BLOB_NAME_LIMIT and not _BLOB_UNSAFE.search(key):
+        return key
+    return _marked(key, _BLOB_MARK, _BLOB_PLAIN, BLOB_NAME_LIMIT)
+
+
+def cosmos_id(key: str) -> str:
+    """Return the id of the item that holds `key`, 1 to 1,023 bytes, without the characters Cosmos DB refuses."""
+    stock = key.translate(_COSMOS_STOCK)
+    if 0 < len(_utf8(stock)) <= COSMOS_ID_LIMIT and not _COSMOS_UNSAFE.search(key):
+        return stock
+    return _marked(key, _COSMOS_MARK, _COSMOS_PLAIN, COSMOS_ID_LIMIT)
+
+
+def _utf8(text: str) -> bytes:
+    """`text` in UTF-8, or nothing where it has lone surrogates, which no service takes."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return b""
+
+
+def _marked(key: str, mark: str, plain: re.Pattern[str], limit: int) -> str:
+    """Spell `key` in ASCII behind `mark`: plain characters as they are, the bytes of others as ~XX."""
+    encoded = key.encode("utf-8", "surrogatepass")
+    spelled = "".join(chr(byte) if plain.match(chr(byte)) else f"~{byte:02X}" for byte in encoded)
+    if len(mark) + len(spelled) < limit:
+        return mark + spelled
+    digest = hashlib.sha256(encoded).hexdigest()
+    # Exactly `limit` long, which no full spelling is.
+    return mark + spelled[: limit - len(mark) - _DIGEST] + digest

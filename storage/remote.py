@@ -1,0 +1,77 @@
+"""What the backends of a remote service have in common: one request a document, all of a call side by side."""
+
+from __future__ import annotations
+
+import abc
+import asyncio
+import ipaddress
+from collections.abc import Awaitable, Iterable, Mapping
+from typing import ClassVar, Protocol, TypeVar
+from urllib.parse import urlsplit
+
+from storage.base import StateStorage
+from storage.contract import Document, Write
+from storage.errors import StorageConflict
+
+T = TypeVar("T")
+
+
+class Closable(Protocol):
+    """A client or credential of the Azure SDKs."""
+
+    async def close(self) -> None: ...
+
+
+class RemoteStorage(StateStorage):
+    """A backend without transactions over several documents.
+
+    Args:
+        clients: closed with the storage, in this order.
+    """
+
+    transactional: ClassVar[bool] = False
+
+    def __init__(self, *clients: Closable) -> None:
+        super().__init__()
+        self._clients = clients
+
+    @abc.abstractmethod
+    async def _load_one(self, key: str) -> Document | None:
+        """Read one document; None where the service says that it does not exist."""
+
+    @abc.abstractmethod
+    async def _save_one(self, key: str, write: Write) -> str | None:
+        """Apply one write; return the new ETag, or None for a delete."""
+
+    async def load(self, keys: Iterable[str]) -> dict[str, Document]:
+        unique = list(dict.fromkeys(keys))
+        found = await _side_by_side([self._load_one(key) for key in unique])
+        return {key: document for key, document in zip(unique, found, strict=True) if document}
+
+    async def save(self, writes: Mapping[str, Write]) -> dict[str, str]:
+        etags = await _side_by_side([self._save_one(key, write) for key, write in writes.items()])
+        return {key: etag for key, etag in zip(writes, etags, strict=True) if etag}
+
+    async def aclose(self) -> None:
+        for client in self._clients:
+            await client.close()
+
+
+async def _side_by_side(requests: list[Awaitable[T]]) -> list[T]:
+    """Await all, and only then raise: a conflict before any other error, for it is what the caller can act on."""
+    if len(requests) == 1:
+        return [await requests[0]]
+    results = await asyncio.gather(*requests, return_exceptions=True)
+    errors = [result for result in results if isinstance(result, BaseException)]
+    if errors:
+        raise next((error for error in errors if isinstance(error, StorageConflict)), errors[0])
+    return [result for result in results if not isinstance(result, BaseException)]
+
+
+def is_loopback(url: str) -> bool:
+    """Whether `url` points at this machine, where emulators listen."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

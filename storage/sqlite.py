@@ -1,0 +1,126 @@
+"""State in one SQLite file: the embedded default. Survives restarts, and several processes may share it.
+
+WAL lets readers run beside the writer (https://sqlite.org/wal.html); `BEGIN IMMEDIATE` takes the write lock before
+the preconditions are read, so that no other process can come between; `synchronous=FULL` keeps a committed turn
+through a power failure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import uuid
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import ClassVar
+
+import aiosqlite
+
+from storage.base import StateStorage
+from storage.codec import dumps, loads
+from storage.contract import Document, Write
+from storage.errors import StorageUnavailable
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS documents (
+    key   TEXT PRIMARY KEY,
+    value TEXT NOT NULL,
+    etag  TEXT NOT NULL
+) WITHOUT ROWID
+"""
+
+
+class SqliteStorage(StateStorage):
+    """Documents in the file at `path`, one row each, the value as JSON text.
+
+    Args:
+        path: the database file; created when missing, its folder must exist.
+        timeout: seconds to wait for another process's write before `StorageUnavailable`.
+    """
+
+    transactional: ClassVar[bool] = True
+
+    def __init__(self, path: str | Path, *, timeout: float = 5.0) -> None:
+        super().__init__()
+        self._path = Path(path)
+        self._timeout = timeout
+        self._reader: aiosqlite.Connection | None = None
+        self._writer: aiosqlite.Connection | None = None
+        self._writing = asyncio.Lock()
+
+    async def open(self) -> None:
+        async with self._errors("cannot be opened"):
+            self._writer = await self._connect()
+            await self._writer.execute("PRAGMA journal_mode=WAL")
+            await self._writer.execute("PRAGMA synchronous=FULL")
+            await self._writer.execute(_SCHEMA)
+            self._reader = await self._connect()
+
+    async def aclose(self) -> None:
+        async with self._writing:
+            for connection in (self._reader, self._writer):
+                if connection:
+                    await connection.close()
+            self._reader = self._writer = None
+
+    async def ping(self) -> None:
+        await self._rows([])
+
+    async def load(self, keys: Iterable[str]) -> dict[str, Document]:
+        return {key: Document(loads(value, key), etag) for key, value, etag in await self._rows(list(keys))}
+
+    async def save(self, writes: Mapping[str, Write]) -> dict[str, str]:
+        etags = {key: uuid.uuid4().hex for key, write in writes.items() if write.value is not None}
+        rows = [(key, dumps(writes[key].value or {}, key).decode(), etag) for key, etag in etags.items()]
+        if writes:
+            # Shielded: a cancelled caller must not leave a transaction open on the shared connection.
+            await asyncio.shield(self._commit(dict(writes), rows))
+        return etags
+
+    async def _commit(self, writes: Mapping[str, Write], rows: list[tuple[str, str, str]]) -> None:
+        async with self._writing, self._errors("cannot be written"), self._transaction() as connection:
+            found = await connection.execute_fetchall(_select("key, etag", len(writes)), tuple(writes))
+            current: dict[str, str] = dict(map(tuple, found))
+            for key, write in writes.items():
+                write.require(key, current.get(key))
+            await connection.executemany("INSERT OR REPLACE INTO documents VALUES (?, ?, ?)", rows)
+            deleted = [(key,) for key, write in writes.items() if write.value is None]
+            if deleted:
+                await connection.executemany("DELETE FROM documents WHERE key = ?", deleted)
+
+    async def _rows(self, keys: list[str]) -> Iterable[sqlite3.Row]:
+        async with self._errors("cannot be read"):
+            return await _open(self._reader).execute_fetchall(_select("key, value, etag", len(keys)), keys)
+
+    async def _connect(self) -> aiosqlite.Connection:
+        return await aiosqlite.connect(self._path, isolation_level=None, timeout=self._timeout)
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[aiosqlite.Connection]:
+        connection = _open(self._writer)
+        await connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+            await connection.execute("COMMIT")
+        finally:
+            if connection.in_transaction:
+                await connection.execute("ROLLBACK")
+
+    @asynccontextmanager
+    async def _errors(self, what: str) -> AsyncIterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StorageUnavailable(f"SQLite file {self._path} {what}: {error}") from error
+
+
+def _select(columns: str, count: int) -> str:
+    marks = ",".join("?" * count)
+    return f"SELECT {columns} FROM documents WHERE key IN ({marks})"  # noqa: S608 - column names and question marks
+
+
+def _open(connection: aiosqlite.Connection | None) -> aiosqlite.Connection:
+    if connection is None:
+        raise StorageUnavailable("the SQLite storage is not open; use `async with` or call open()")
+    return connection
