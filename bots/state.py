@@ -14,10 +14,16 @@ from typing import Any
 
 from botbuilder.core import (
     BotState,
-    ConversationState as _ConversationState,
-    PrivateConversationState as _PrivateConversationState,
     StatePropertyAccessor,
     TurnContext,
+)
+from botbuilder.core import (
+    ConversationState as _ConversationState,
+)
+from botbuilder.core import (
+    PrivateConversationState as _PrivateConversationState,
+)
+from botbuilder.core import (
     UserState as _UserState,
 )
 
@@ -179,4 +185,5 @@ def _decode(codec: Codec, value: JsonObject, key: str) -> dict[str, Any]:
 
 
 def _encode(codec: Codec, state: dict[str, Any], key: str) -> JsonObject:
-    return {name: codec.encode(item, key, name) for name, item in state.items()}
+    encoded: JsonObject = codec.encode(state, key)
+    return encoded

@@ -30,9 +30,7 @@ class StateManagementBot(ActivityHandler):
         await self.conversation_state.save_changes(turn_context)
         await self.user_state.save_changes(turn_context)
 
-    async def on_members_added_activity(
-        self, members_added: list[ChannelAccount], turn_context: TurnContext
-    ) -> None:
+    async def on_members_added_activity(self, members_added: list[ChannelAccount], turn_context: TurnContext) -> None:
         """Welcome every member but the bot, once each."""
         recipient = turn_context.activity.recipient
         ids = dict.fromkeys(member.id for member in members_added if member and member.id)
@@ -43,9 +41,7 @@ class StateManagementBot(ActivityHandler):
     async def on_message_activity(self, turn_context: TurnContext) -> None:
         """Ask for the name, take the answer, and from then on show each message's details."""
         profile: UserProfile = await self.user_profile_accessor.get(turn_context, UserProfile)
-        conversation: ConversationData = await self.conversation_data_accessor.get(
-            turn_context, ConversationData
-        )
+        conversation: ConversationData = await self.conversation_data_accessor.get(turn_context, ConversationData)
         if profile.name:
             await self._show_message(turn_context, profile.name, conversation)
             return
@@ -58,9 +54,7 @@ class StateManagementBot(ActivityHandler):
             conversation.prompted_for_user_name = True
             await turn_context.send_activity("What is your name?")
 
-    async def _show_message(
-        self, turn_context: TurnContext, name: str, conversation: ConversationData
-    ) -> None:
+    async def _show_message(self, turn_context: TurnContext, name: str, conversation: ConversationData) -> None:
         activity = turn_context.activity
         conversation.timestamp = received_at(activity)
         conversation.channel_id = activity.channel_id

@@ -63,6 +63,9 @@ class BlobStorage(RemoteStorage):
         service = BlobServiceClient(account_url, credential=credential, **_client_options())
         return cls(service, container, create=create, credential=credential)
 
+    def __str__(self) -> str:
+        return f"Blob container {self._container.container_name!r}"
+
     async def open(self) -> None:
         if self._create:
             with self._errors("cannot be created"):
@@ -115,8 +118,7 @@ class BlobStorage(RemoteStorage):
         try:
             yield
         except AzureError as error:
-            name = self._container.container_name
-            raise StorageUnavailable(f"Blob container {name!r} {what}: {_reason(error)}") from error
+            raise StorageUnavailable(f"{self} {what}: {_reason(error)}") from error
 
 
 def _client_options() -> dict[str, Any]:

@@ -106,7 +106,8 @@ def is_storable(cls: type) -> bool:
     """Whether the state of an object of `cls` is its attributes, so that it can be stored as them."""
     if dataclasses.is_dataclass(cls):
         return True
-    return cls.__new__ is object.__new__ and cls.__dictoffset__ != 0 and not issubclass(cls, enum.Enum)
+    plain = getattr(cls, "__new__", None) is object.__new__ and cls.__dictoffset__ != 0
+    return plain and not issubclass(cls, enum.Enum)
 
 
 def _tag(cls: type) -> str:
