@@ -27,6 +27,7 @@ from botbuilder.core import (
     UserState as _UserState,
 )
 
+from bots.turn.documents import Documents, TurnDocuments
 from storage.base import StateStorage
 from storage.codec import Codec, Undecoded, is_storable
 from storage.contract import ABSENT, Document, JsonObject, Write
@@ -60,7 +61,7 @@ class StoredState(BotState):
         """Read the document, once a turn; `force` reads it again and drops what was changed since."""
         if force or self.get_cached_state(turn_context) is None:
             key = self.get_storage_key(turn_context)
-            self._cache(turn_context, key, (await self._storage.load([key])).get(key))
+            self._cache(turn_context, key, (await self._documents(turn_context, key).load([key])).get(key))
 
     async def save_changes(self, turn_context: TurnContext, force: bool = False) -> None:
         """Write the document where it changed since it was read; with `force`, where it was read at all."""
@@ -71,7 +72,7 @@ class StoredState(BotState):
         value = _encode(self._codec, cached.state, key)
         if force or self._changed(cached.stored, value, key):
             expect = cached.stored.etag if cached.stored else ABSENT
-            etags = await self._storage.save({key: Write(value, expect)})
+            etags = await self._documents(turn_context, key).save({key: Write(value, expect)})
             cached.stored = Document(value, etags[key])
 
     async def clear_state(self, turn_context: TurnContext) -> None:
@@ -84,7 +85,8 @@ class StoredState(BotState):
         await self.load(turn_context)
         cached = self.get_cached_state(turn_context)
         if cached.stored:
-            await self._storage.save({self.get_storage_key(turn_context): Write(None, cached.stored.etag)})
+            key = self.get_storage_key(turn_context)
+            await self._documents(turn_context, key).save({key: Write(None, cached.stored.etag)})
         cached.state, cached.stored = {}, None
 
     async def get_property_value(self, turn_context: TurnContext, property_name: str) -> Any:
@@ -108,6 +110,10 @@ class StoredState(BotState):
     @property
     def _codec(self) -> Codec:
         return self._storage.codec
+
+    def _documents(self, turn_context: TurnContext, key: str) -> Documents:
+        """Where the document is during this turn: with the transaction that runs it, otherwise in the storage."""
+        return TurnDocuments.of(turn_context, key) or self._storage
 
     def _cache(self, turn_context: TurnContext, key: str, stored: Document | None) -> None:
         state = _decode(self._codec, stored.value, key) if stored else {}
