@@ -8,14 +8,14 @@ nobody has reached before runs code; the exploration itself then walks the tree.
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from bots.turn.runtime import Limits, Runtime
 from storage.contract import ABSENT, ANY, Document, DocumentStore, Write
 from storage.errors import StorageConflict, StorageUnavailable
+from tests.exploration.turns import Again, Delivery, Next, Phase, Running, Script
 
 UNAVAILABLE = ("unavailable",)
 CONFLICT = ("conflict",)
@@ -72,80 +72,122 @@ class TransactionalAskingStore(AskingStore):
 
 
 class Node:
-    """An actor after certain answers: what it asks next (None: it has ended) and what it has sent so far."""
+    """An actor after certain answers: what it asks next (None: it has ended) and what it has sent so far.
 
-    __slots__ = ("answers", "children", "operation", "sent")
+    The answers are those of the present phase. Of earlier ones only the number of the attempt is left, and what the
+    phase before has handed over; so attempts that begin after different failures are one node, and so on.
+    """
 
-    def __init__(self, answers: tuple[Answer, ...], operation: Operation | None, sent: tuple[str, ...]) -> None:
-        self.answers = answers
-        self.operation = operation
-        self.sent = sent
+    __slots__ = ("answers", "attempt", "children", "operation", "phase", "received", "sent", "sent_before")
+
+    def __init__(self, attempt: int, received: float, phase: Phase | None, sent_before: tuple[str, ...]) -> None:
+        self.attempt = attempt
+        self.received = received
+        self.phase = phase
+        self.sent_before = self.sent = sent_before
+        self.answers: tuple[Answer, ...] = ()
+        self.operation: Operation | None = None
         self.children: dict[Answer, Node] = {}
 
+    def child(self, answer: Answer, operation: Operation, sent: tuple[str, ...]) -> Node:
+        node = Node(self.attempt, self.received, self.phase, self.sent_before)
+        node.answers, node.operation, node.sent = (*self.answers, answer), operation, sent
+        return node
 
-Script = Callable[[DocumentStore, Runtime, Callable[[str], None]], Coroutine[Operation, Answer, None]]
+
+START = ("start",)
 
 
 class Actor:
-    """The tree of all that one script may do. An answer begins with the time at which it arrives."""
+    """The tree of all that one delivery may do. An answer begins with the time at which it arrives."""
 
-    def __init__(self, name: str, script: Script, store: DocumentStore, limits: Limits, txn: str | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        delivery: Delivery,
+        script: Script,
+        store: DocumentStore,
+        limits: Limits,
+        txn: str | None,
+    ) -> None:
         self.name = name
+        self.root = Node(0, 0.0, None, ())
+        self._delivery = delivery
         self._script = script
         self._store = store
-        self._limits = limits
         self._txn = txn
-        self.root = Node((), None, ())
-        self._live: tuple[Node, Coroutine[Operation, Answer, None], list[str], list[float]] | None = None
-        self.nodes = 1
+        self._first: dict[object, Node] = {}
+        self._live: tuple[Node, Running] | None = None
+        self._now = 0.0
+        self._attempt = 0
+        self._sent: list[str] = []
+        self._runtime = Runtime(
+            wall=lambda: self._now,
+            monotonic=lambda: self._now,
+            sleep=_no_sleep,
+            new_txn=lambda: self._txn or f"{self.name}{self._attempt}",
+            limits=limits,
+        )
+
+    def start(self, attempt: int, received: float, time: float) -> Node:
+        """The node of an attempt's first operation."""
+        if attempt > self._delivery.attempts:
+            return self._enter(attempt, received, time, "", None, ())
+        phase = self._script(self._store, self._runtime, self._delivery, received)
+        return self._enter(attempt, received, time, "", phase, ())
 
     def after(self, node: Node, time: float, answer: Answer) -> Node:
         """The node that `answer` leads to."""
         child = node.children.get((time, answer))
         if child is None:
             child = node.children[(time, answer)] = self._run(node, time, answer)
-            self.nodes += 1
         return child
+
+    def _enter(
+        self, attempt: int, received: float, time: float, past: str, phase: Phase | None, sent: tuple[str, ...]
+    ) -> Node:
+        key = (attempt, received, time, past, sent) if phase else sent
+        if key not in self._first:
+            self._first[key] = node = Node(attempt, received, phase, sent)
+            if phase:
+                self._first[key] = self._run(node, time, START)
+        return self._first[key]
 
     def _run(self, node: Node, time: float, answer: Answer) -> Node:
-        if self._live is not None and self._live[0] is node:
-            _, coroutine, sent, now = self._live
-            operation = _step(coroutine, sent, now, time, answer)
+        live, self._live = self._live, None
+        self._attempt = node.attempt
+        if live is not None and live[0] is node:
+            running, self._sent = live[1], list(node.sent)
         else:
-            coroutine, sent, now = self._start()
-            operation = None
-            for then, earlier in (*node.answers, (time, answer)):
-                operation = _step(coroutine, sent, now, then, earlier)
-        child = Node((*node.answers, (time, answer)), operation, tuple(sent))
-        self._live = (child, coroutine, sent, now)
+            self._sent = list(node.sent_before)
+            assert node.phase is not None
+            running = node.phase(self._sent.append)
+            for then, earlier in node.answers:
+                self._step(running, then, earlier)
+        came = self._step(running, time, answer)
+        sent = tuple(self._sent)
+        if isinstance(came, Again):
+            return self.start(node.attempt + 1, node.received, time)
+        if isinstance(came, Next):
+            return self._enter(node.attempt, node.received, time, came.fingerprint, came.phase, sent)
+        if came is None:
+            return self._enter(node.attempt, node.received, time, "", None, sent)
+        child = node.child((time, answer), came, sent)
+        self._live = (child, running)
         return child
 
-    def _start(self) -> tuple[Coroutine[Operation, Answer, None], list[str], list[float]]:
-        sent: list[str] = []
-        now = [0.0]
-        numbers = itertools.count(1)
-
-        async def sleep(_: float) -> None:
-            return
-
-        runtime = Runtime(
-            wall=lambda: now[0],
-            monotonic=lambda: now[0],
-            sleep=sleep,
-            new_txn=lambda: self._txn or f"{self.name}{next(numbers)}",
-            limits=self._limits,
-        )
-        return self._script(self._store, runtime, sent.append), sent, now
+    def _step(self, running: Running, time: float, answer: Answer) -> Operation | Next | Again | None:
+        """The next operation, or how the phase ended."""
+        self._now = time
+        try:
+            asked: Operation = running.send(None if answer == START else answer)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+        return asked
 
 
-def _step(
-    coroutine: Coroutine[Operation, Answer, None], sent: list[str], now: list[float], time: float, answer: Answer
-) -> Operation | None:
-    now[0] = time
-    try:
-        return coroutine.send(None if answer == ("start",) else answer)  # type: ignore[arg-type]
-    except StopIteration:
-        return None
+async def _no_sleep(_: float) -> None:
+    return
 
 
 def _expected(write: Write) -> str | None:

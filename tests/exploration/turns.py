@@ -7,12 +7,13 @@ seen and in which order, and a reply tells all that its turn saw.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+import functools
+from collections.abc import Callable, Coroutine, Mapping
+from typing import TYPE_CHECKING, Any
 
 from bots.turn.aftercare import mark_delivered, tidy
 from bots.turn.commit import Committed, commit
-from bots.turn.snapshot import Redelivered, begin
+from bots.turn.snapshot import Redelivered, Snapshot, begin
 from storage.errors import StorageUnavailable
 
 if TYPE_CHECKING:
@@ -43,6 +44,11 @@ class Turn:
         changed |= dict.fromkeys(self.deletes)
         return changed, " ".join(f"{key}={_shown(states[key])}" for key in self.keys)
 
+    def run_on(self, snapshot: Snapshot) -> tuple[dict[str, JsonObject | None], str]:
+        """The same, on documents."""
+        changed, reply = self.run({key: text_of(state) for key, state in snapshot.documents.items()})
+        return {key: state_of(text) for key, text in changed.items()}, reply
+
 
 @dataclasses.dataclass(frozen=True)
 class Delivery:
@@ -54,42 +60,67 @@ class Delivery:
     marks: bool = False
 
 
+@dataclasses.dataclass(frozen=True)
+class Next:
+    """What a phase of a delivery goes on with. The fingerprint says all that the next phase knows of the past."""
+
+    fingerprint: str
+    phase: Phase
+
+
+class Again:
+    """The attempt was in vain; the next one knows nothing of it."""
+
+
 Send = Callable[[str], None]
-Deliver = Callable[["DocumentStore", Delivery, "Runtime", Send], "object"]
+Running = Coroutine[Any, Any, "Next | Again | None"]
+Phase = Callable[[Send], Running]
+Script = Callable[["DocumentStore", "Runtime", Delivery, float], Phase]
 
 
-async def deliver(store: DocumentStore, delivery: Delivery, runtime: Runtime, send: Send) -> None:
-    """Handle one delivery as the middleware does. What `send` was given has left for good."""
-    received = runtime.monotonic()
-    try:
-        for _ in range(delivery.attempts):
-            if await attempt(store, delivery, runtime, send, received):
-                return
-    except StorageUnavailable:
-        return
-
-
-async def attempt(
-    store: DocumentStore, delivery: Delivery, runtime: Runtime, send: Send, received: float
-) -> bool:
+def delivering(store: DocumentStore, runtime: Runtime, delivery: Delivery, received: float) -> Phase:
+    """An attempt as the middleware makes it. What was sent has left for good."""
     turn = delivery.turn
-    activity_id = turn.name if turn.has_id else None
-    found = await begin(
-        store, turn.conversation, turn.others, activity_id, received=received, runtime=runtime
-    )
-    if isinstance(found, Redelivered):
-        send(" / ".join(reply["text"] for reply in found.replies))
-        return True
-    changes, reply = turn.run({key: text_of(state) for key, state in found.documents.items()})
-    outcome = await commit(found, {key: state_of(text) for key, text in changes.items()}, [{"text": reply}])
-    if not isinstance(outcome, Committed):
-        return False
-    send(reply)
-    if delivery.marks:
-        await mark_delivered(outcome)
-    if delivery.tidies:
-        await tidy(outcome)
-    return True
+
+    async def beginning(send: Send) -> Next | None:
+        activity_id = turn.name if turn.has_id else None
+        keys = turn.conversation, turn.others
+        found = await begin(store, *keys, activity_id, received=received, runtime=runtime)
+        if isinstance(found, Redelivered):
+            send(" / ".join(reply["text"] for reply in found.replies))
+            return None
+        return Next(repr(found.view), functools.partial(committing, found))
+
+    async def committing(snapshot: Snapshot, send: Send) -> Next | Again | None:
+        changes, reply = turn.run_on(snapshot)
+        outcome = await commit(snapshot, changes, [{"text": reply}])
+        if not isinstance(outcome, Committed):
+            return Again()
+        send(reply)
+        return Next(repr(outcome), functools.partial(tidying, outcome))
+
+    async def tidying(outcome: Committed, _: Send) -> None:
+        if delivery.marks:
+            await mark_delivered(outcome)
+        if delivery.tidies:
+            await tidy(outcome)
+
+    return guarded(beginning)
+
+
+def guarded(phase: Phase) -> Phase:
+    """A phase, and those after it, that ends without an answer where the storage fails for good."""
+
+    async def running(send: Send) -> Next | Again | None:
+        try:
+            following = await phase(send)
+        except StorageUnavailable:
+            return None
+        if isinstance(following, Next):
+            return Next(following.fingerprint, guarded(following.phase))
+        return following
+
+    return running
 
 
 def text_of(state: JsonObject | None) -> str | None:
