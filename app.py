@@ -16,10 +16,12 @@ from bots import StateManagementBot
 from bots.adapter import BotIdentity, create_adapter
 from bots.endpoint import MessagesEndpoint
 from bots.state import ConversationState, UserState
+from bots.turn.middleware import TurnTransaction
 from config import ConfigError, Settings, environment
 from storage import StateStorage, StorageError, create_storage
 
 STORAGE = web.AppKey("storage", StateStorage)
+TURNS = web.AppKey("turns", TurnTransaction)
 SHUTDOWN_SECONDS = 15.0  # for the turns that run when the process is told to stop
 CANNOT_START = 2  # exit code
 
@@ -41,9 +43,13 @@ def create_app(
             settings.app_id or None, settings.app_password or None, settings.app_type, settings.app_tenant_id or None
         )
     )
-    bot = bot_factory(ConversationState(storage), UserState(storage))
+    states = ConversationState(storage), UserState(storage)
+    turns = TurnTransaction(storage, *states)
+    adapter.use(turns)
+    bot = bot_factory(*states)
     app = web.Application()
     app[STORAGE] = storage
+    app[TURNS] = turns
     app.cleanup_ctx.append(_opened)
     app.router.add_post("/api/messages", MessagesEndpoint(adapter, bot).post)
     app.router.add_get("/healthz", _healthz)
@@ -54,6 +60,7 @@ def create_app(
 async def _opened(app: web.Application) -> AsyncIterator[None]:
     async with app[STORAGE]:
         yield
+        await app[TURNS].aclose()
 
 
 async def _healthz(_request: web.Request) -> web.Response:

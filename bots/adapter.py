@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from botbuilder.core import TurnContext
 from botbuilder.integration.aiohttp import CloudAdapter, ConfigurationBotFrameworkAuthentication
 
+from bots.turn.errors import TryAgain
 from storage.errors import StorageConflict, StorageUnavailable
 
 APOLOGY = ("The bot encountered an error or bug.", "To continue to run this bot, please fix the bot source code.")
@@ -34,7 +35,7 @@ def create_adapter(identity: BotIdentity) -> CloudAdapter:
 
 async def _on_turn_error(turn_context: TurnContext, error: Exception) -> None:
     """Log and apologise. State is left alone: what was stored before the turn is still right."""
-    if isinstance(error, (StorageConflict, StorageUnavailable)):
+    if isinstance(error, (StorageConflict, StorageUnavailable, TryAgain)):
         raise error  # nothing was decided: the channel is told to deliver the activity again
     _log.error("the bot's code failed in a turn", exc_info=error)
     for text in APOLOGY:

@@ -17,6 +17,7 @@ from botbuilder.integration.aiohttp import CloudAdapter
 from botbuilder.schema import Activity
 from msrest.serialization import Model
 
+from bots.turn.errors import TryAgain
 from storage.errors import StorageError
 
 RETRY_AFTER = 1  # seconds
@@ -44,7 +45,7 @@ class MessagesEndpoint:
             )
         except PermissionError:
             return _refusal(HTTPStatus.UNAUTHORIZED, "the request carries no valid token of a channel for this bot")
-        except StorageError as error:
+        except (StorageError, TryAgain) as error:
             _log.error("turn not saved: %s", error)
             refusal = _refusal(HTTPStatus.SERVICE_UNAVAILABLE, "the state cannot be read or saved now; deliver again")
             refusal.headers["Retry-After"] = str(RETRY_AFTER)

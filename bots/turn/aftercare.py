@@ -90,9 +90,7 @@ async def _forget_seen(turn: Committed) -> None:
     except StorageUnavailable:
         return
     held = {key: parse_document(key, found.get(key)) for key in leaving}
-    noted = {
-        key: each for key, each in held.items() if _decides(turn.conversation_key, conversation, key, each)
-    }
+    noted = {key: each for key, each in held.items() if _decides(turn.conversation_key, conversation, key, each)}
     if await _try(turn.store, {key: _without_note(each) for key, each in noted.items()}):
         seen = {key: tag for key, tag in conversation.seen.items() if key not in held}
         smaller = build_conversation(dataclasses.replace(conversation, seen=seen))

@@ -84,9 +84,7 @@ async def touch(store: DocumentStore, deciders: Mapping[str, Conversation]) -> N
     Whatever it answers, the next load tells: the version moved, or it is tried again.
     """
     try:
-        await store.save(
-            {key: Write(build_conversation(each), each.expect) for key, each in deciders.items()}
-        )
+        await store.save({key: Write(build_conversation(each), each.expect) for key, each in deciders.items()})
     except (StorageConflict, StorageUnavailable):
         return
 
@@ -136,9 +134,7 @@ class Attempt:
         return Held(state, tag_of(self.txn, state), None if self.store.transactional else note)
 
     def document_writes(self) -> dict[str, Write]:
-        return {
-            key: Write(build_document(new), self.view.held[key].expect) for key, new in self.written.items()
-        }
+        return {key: Write(build_document(new), self.view.held[key].expect) for key, new in self.written.items()}
 
     async def place_notes(self) -> bool:
         """Write the changed documents, each with its undo note; False where another turn was faster."""
@@ -163,9 +159,7 @@ class Attempt:
                     return False
             if not waiting:
                 return True
-        raise StorageUnavailable(
-            "the turn was not committed: its documents could not be written"
-        ) from failure
+        raise StorageUnavailable("the turn was not committed: its documents could not be written") from failure
 
     async def decide(self) -> Committed | Aborted:
         """Write the conversation's document: the moment from which the turn counts, or never will."""

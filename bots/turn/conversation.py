@@ -68,9 +68,7 @@ class Conversation:
         """What a write that replaces exactly this version expects."""
         return expect(self.etag)
 
-    def next(
-        self, state: JsonObject | None, ledger: tuple[Entry, ...], held: Mapping[str, Held]
-    ) -> Conversation:
+    def next(self, state: JsonObject | None, ledger: tuple[Entry, ...], held: Mapping[str, Held]) -> Conversation:
         """The version that commits a turn after which the other documents it loaded are as `held` says."""
         seen = {key: tag for key, tag in self.seen.items() if key not in held}
         seen |= {key: document.tag for key, document in held.items() if document.tag is not None}

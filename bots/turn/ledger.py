@@ -45,6 +45,5 @@ def append(
 def delivered(ledger: Ledger, activity_ids: Collection[str]) -> Ledger:
     """Mark the entries of these activities: their replies have arrived, so they need not be kept."""
     return tuple(
-        dataclasses.replace(entry, replies=None) if entry.activity_id in activity_ids else entry
-        for entry in ledger
+        dataclasses.replace(entry, replies=None) if entry.activity_id in activity_ids else entry for entry in ledger
     )

@@ -5,8 +5,8 @@ The SDK's `on_send_activities` handlers can look at an activity but not stop it,
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -50,8 +50,9 @@ class HeldReplies:
         self.replies: list[Reply] = []
         self._sent = 0
 
-    @property
-    def __class__(self) -> Any:  # the SDK asks adapters for their class to learn what they can do
+    # The SDK asks adapters for their class to learn what they can do.
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
         return type(self._adapter)
 
     def __getattr__(self, name: str) -> Any:
@@ -136,7 +137,9 @@ def _plain(activity: Activity) -> JsonObject:
     if not isinstance(response, InvokeResponse):
         serialized: JsonObject = activity.serialize()
         return serialized
-    body = response.body.serialize() if isinstance(response.body, Model) else response.body
+    body: Any = response.body
+    if isinstance(body, Model):
+        body = body.serialize()  # type: ignore[no-untyped-call]
     return {"type": activity.type, "value": {"status": int(response.status), "body": body}}
 
 

@@ -39,9 +39,7 @@ class View:
     deciders: Mapping[str, Conversation]
 
     @classmethod
-    def parse(
-        cls, own_key: str, keys: Sequence[str], deciders: Sequence[str], found: Mapping[str, Document]
-    ) -> View:
+    def parse(cls, own_key: str, keys: Sequence[str], deciders: Sequence[str], found: Mapping[str, Document]) -> View:
         """Raises `StateDecodeError` for a document that is not what it should be."""
         return cls(
             own_key,
@@ -98,7 +96,5 @@ class View:
         one since then or since it was loaded. It must be the *last* commit: a tag recorded by an earlier one may
         have been outdated when the last one happened.
         """
-        evident = all(
-            held.note is None or self.own.seen.get(key) == held.tag for key, held in self.held.items()
-        )
+        evident = all(held.note is None or self.own.seen.get(key) == held.tag for key, held in self.held.items())
         return evident and self.agrees() and (self.own.last is None or self.held.keys() <= set(self.own.last))

@@ -55,7 +55,9 @@ class Explored:
 class Exploration:
     def __init__(self, scenario: Scenario) -> None:
         self._scenario = scenario
-        keys = tuple(dict.fromkeys([*scenario.history, *(key for each in scenario.deliveries for key in each.turn.keys)]))
+        keys = tuple(
+            dict.fromkeys([*scenario.history, *(key for each in scenario.deliveries for key in each.turn.keys)])
+        )
         actors = tuple(self._actor(number, each) for number, each in enumerate(scenario.deliveries))
         self._world = World(keys, actors, scenario.transactional, scenario.times)
         self._start = self._world.start(scenario.history, scenario.faults)

@@ -49,9 +49,7 @@ def _pairs(order: tuple[Happened, ...]) -> Iterator[tuple[Happened, Happened]]:
     return itertools.combinations(order, 2)
 
 
-def _gives(
-    before: Mapping[str, str | None], order: tuple[Happened, ...], documents: Mapping[str, str | None]
-) -> bool:
+def _gives(before: Mapping[str, str | None], order: tuple[Happened, ...], documents: Mapping[str, str | None]) -> bool:
     states = dict(before)
     for each in order:
         changed, reply = each.turn.run(states)

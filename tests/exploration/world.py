@@ -65,7 +65,10 @@ class World:
         for at, change in enumerate(state.flying):
             store, landed = self._apply(state.store, change)
             rest = state.flying[:at] + state.flying[at + 1 :]
-            yield ("a late write", "lands" if landed else "is refused", change[0]), state._replace(store=store, flying=rest)
+            yield (
+                ("a late write", "lands" if landed else "is refused", change[0]),
+                state._replace(store=store, flying=rest),
+            )
         if state.time + 1 < len(self.times):
             yield ("time", "passes", ""), state._replace(time=state.time + 1)
 
