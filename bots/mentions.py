@@ -82,12 +82,14 @@ def _closed_up(after: str, before: str) -> str:
 
 
 def _mentions(activity: Activity) -> Iterator[_Mention]:
+    """Yield the mentions that say whom they mean."""
     recipient_id = _field(activity.recipient, "id")
     for entity in activity.entities or []:
-        if _text(_field(entity, "type")).casefold() == "mention":
-            mentioned = _field(entity, "mentioned")
-            own = bool(recipient_id) and _field(mentioned, "id") == recipient_id
-            yield _Mention(own, _text(_field(mentioned, "name")), _text(_field(entity, "text")))
+        account = _field(entity, "mentioned")
+        account_id = _field(account, "id")
+        if _text(_field(entity, "type")).casefold() == "mention" and account_id:
+            name, text = _text(_field(account, "name")), _text(_field(entity, "text"))
+            yield _Mention(account_id == recipient_id, name, text)
 
 
 def _field(thing: Any, name: str) -> Any:
