@@ -163,8 +163,11 @@ def _url(value: str) -> str:
 def _connection_string(value: str) -> str:
     if value.rstrip(";").lower() == "usedevelopmentstorage=true":
         return DEVELOPMENT_STORAGE
-    names = {part.partition("=")[0] for part in value.split(";") if part}
-    if not (names >= {"AccountName", "AccountKey"} or names >= {"BlobEndpoint", "SharedAccessSignature"}):
+    parts = [part.partition("=") for part in value.rstrip(";").split(";")]
+    names = {name for name, equals, _ in parts if equals}
+    if len(names) < len(parts) or not (
+        names >= {"AccountName", "AccountKey"} or names >= {"BlobEndpoint", "SharedAccessSignature"}
+    ):
         raise ValueError("AccountName=...;AccountKey=...;EndpointSuffix=..., as the portal shows it")
     return value
 
