@@ -80,7 +80,10 @@ async def serve(settings: Settings) -> None:
 
     Raises `ConfigError` where the settings do not work: storage, host or port.
     """
-    app = create_app(settings)
+    try:
+        app = create_app(settings)
+    except ValueError as error:  # its text may hold a secret: an SDK repeats what it cannot parse
+        raise ConfigError(f"STATE_STORAGE={settings.state_storage}: the SDK cannot use its settings") from error
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -90,7 +93,8 @@ async def serve(settings: Settings) -> None:
         await runner.setup()
         await web.TCPSite(runner, settings.host, settings.port).start()
         port = runner.addresses[0][1]
-        print(f"State bot on http://{settings.host}:{port}/api/messages, state in {app[STORAGE]}", flush=True)
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        print(f"State bot on http://{host}:{port}/api/messages, state in {app[STORAGE]}", flush=True)
         await stop.wait()
     except StorageError as error:
         raise ConfigError(f"STATE_STORAGE={settings.state_storage}: {error}") from error
