@@ -9,23 +9,14 @@ https://learn.microsoft.com/azure/bot-service/bot-builder-concept-state
 from __future__ import annotations
 
 import copy
+import json
 from dataclasses import dataclass
 from typing import Any
 
-from botbuilder.core import (
-    BotState,
-    StatePropertyAccessor,
-    TurnContext,
-)
-from botbuilder.core import (
-    ConversationState as _ConversationState,
-)
-from botbuilder.core import (
-    PrivateConversationState as _PrivateConversationState,
-)
-from botbuilder.core import (
-    UserState as _UserState,
-)
+from botbuilder.core import BotState, StatePropertyAccessor, TurnContext
+from botbuilder.core import ConversationState as _ConversationState
+from botbuilder.core import PrivateConversationState as _PrivateConversationState
+from botbuilder.core import UserState as _UserState
 
 from storage.base import StateStorage
 from storage.codec import Codec, Undecoded, is_storable
@@ -58,9 +49,12 @@ class StoredState(BotState):
 
     async def load(self, turn_context: TurnContext, force: bool = False) -> None:
         """Read the document, once a turn; `force` reads it again and drops what was changed since."""
-        if force or self.get_cached_state(turn_context) is None:
-            key = self.get_storage_key(turn_context)
-            self._cache(turn_context, key, (await self._storage.load([key])).get(key))
+        if not force and self.get_cached_state(turn_context):
+            return
+        key = self.get_storage_key(turn_context)
+        stored = (await self._storage.load([key])).get(key)
+        if force or self.get_cached_state(turn_context) is None:  # or another task of this turn was faster
+            self._cache(turn_context, key, stored)
 
     async def save_changes(self, turn_context: TurnContext, force: bool = False) -> None:
         """Write the document where it changed since it was read; with `force`, where it was read at all."""
@@ -89,6 +83,7 @@ class StoredState(BotState):
 
     async def get_property_value(self, turn_context: TurnContext, property_name: str) -> Any:
         """Return the property. Raises KeyError where the document has none of that name."""
+        await self.load(turn_context)
         cached = self.get_cached_state(turn_context)
         value = cached.state[property_name]
         if isinstance(value, Undecoded):
@@ -96,8 +91,14 @@ class StoredState(BotState):
             value = cached.state[property_name] = self._codec.decode(value.json, key, property_name)
         return value
 
+    async def set_property_value(self, turn_context: TurnContext, property_name: str, value: Any) -> None:
+        """Set the property; it is stored by `save_changes`."""
+        await self.load(turn_context)
+        self.get_cached_state(turn_context).state[property_name] = value
+
     async def delete_property_value(self, turn_context: TurnContext, property_name: str) -> None:
         """Remove the property. Removing one that is not there is no error."""
+        await self.load(turn_context)
         self.get_cached_state(turn_context).state.pop(property_name, None)
 
     def allow(self, cls: type) -> None:
@@ -116,7 +117,7 @@ class StoredState(BotState):
     def _changed(self, stored: Document | None, value: JsonObject, key: str) -> bool:
         before = stored.value if stored else {}
         # A document may spell the same state in another way than we do; only a change of the state counts.
-        return value != before and value != _encode(self._codec, _decode(self._codec, before, key), key)
+        return not (_same(value, before) or _same(value, _encode(self._codec, _decode(self._codec, before, key), key)))
 
 
 class PropertyAccessor(StatePropertyAccessor):
@@ -142,7 +143,6 @@ class PropertyAccessor(StatePropertyAccessor):
         if default_value_or_factory is not None:
             named = default_value_or_factory
             self._bot_state.allow(named if isinstance(named, type) else type(named))
-        await self._bot_state.load(turn_context)
         try:
             return await self._bot_state.get_property_value(turn_context, self._name)
         except KeyError:
@@ -158,12 +158,10 @@ class PropertyAccessor(StatePropertyAccessor):
 
     async def set(self, turn_context: TurnContext, value: Any) -> None:
         """Set the property; it is stored by `save_changes`."""
-        await self._bot_state.load(turn_context)
         await self._bot_state.set_property_value(turn_context, self._name, value)
 
     async def delete(self, turn_context: TurnContext) -> None:
         """Remove the property; it is gone from the storage after `save_changes`."""
-        await self._bot_state.load(turn_context)
         await self._bot_state.delete_property_value(turn_context, self._name)
 
 
@@ -176,7 +174,7 @@ class UserState(StoredState, _UserState):
 
 
 class PrivateConversationState(StoredState, _PrivateConversationState):
-    """State of a user in one conversation: `{channel}/conversations/{conversation}/users/{user}`."""
+    """State of a user in one conversation: `{channel}/conversations/{conversation}/users/{user}/`."""
 
 
 def _decode(codec: Codec, value: JsonObject, key: str) -> dict[str, Any]:
@@ -187,3 +185,8 @@ def _decode(codec: Codec, value: JsonObject, key: str) -> dict[str, Any]:
 def _encode(codec: Codec, state: dict[str, Any], key: str) -> JsonObject:
     encoded: JsonObject = codec.encode(state, key)
     return encoded
+
+
+def _same(one: JsonObject, other: JsonObject) -> bool:
+    # Python takes 1, 1.0 and True for equal; a bot that changes one into another has changed its state.
+    return one == other and json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
