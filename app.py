@@ -7,7 +7,7 @@ import logging
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 
 from aiohttp import web
 from botbuilder.core import Bot
@@ -18,12 +18,19 @@ from bots.endpoint import MessagesEndpoint
 from bots.state import ConversationState, UserState
 from bots.turn.middleware import TurnTransaction
 from config import ConfigError, Settings, environment
-from storage import StateStorage, StorageError, create_storage
+from storage import StateStorage, StorageError, StorageUnavailable, create_storage
 
 STORAGE = web.AppKey("storage", StateStorage)
 TURNS = web.AppKey("turns", TurnTransaction)
+OPEN_SECONDS = 10.0  # for the storage to answer before the process gives up
 SHUTDOWN_SECONDS = 15.0  # for the turns that run when the process is told to stop
 CANNOT_START = 2  # exit code
+_STORAGE_VARIABLES = {
+    "sqlite": "SQLITE_PATH",
+    "memory": "STATE_STORAGE",
+    "blob": "BLOB_CONNECTION_STRING or BLOB_ACCOUNT_URL, BLOB_CONTAINER, STORAGE_CREATE",
+    "cosmos": "COSMOS_ENDPOINT, COSMOS_KEY, COSMOS_DATABASE, COSMOS_CONTAINER, STORAGE_CREATE",
+}
 
 
 def create_app(
@@ -58,7 +65,13 @@ def create_app(
 
 
 async def _opened(app: web.Application) -> AsyncIterator[None]:
-    async with app[STORAGE]:
+    storage = app[STORAGE]
+    async with AsyncExitStack() as stack:
+        try:
+            async with asyncio.timeout(OPEN_SECONDS):
+                await stack.enter_async_context(storage)
+        except TimeoutError as error:
+            raise StorageUnavailable(f"{storage} did not answer within {OPEN_SECONDS:.0f} s") from error
         yield
         await app[TURNS].aclose()
 
@@ -83,7 +96,7 @@ async def serve(settings: Settings) -> None:
     try:
         app = create_app(settings)
     except ValueError as error:  # its text may hold a secret: an SDK repeats what it cannot parse
-        raise ConfigError(f"STATE_STORAGE={settings.state_storage}: the SDK cannot use its settings") from error
+        raise _unusable_storage(settings, "its SDK cannot use the settings") from error
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -97,11 +110,16 @@ async def serve(settings: Settings) -> None:
         print(f"State bot on http://{host}:{port}/api/messages, state in {app[STORAGE]}", flush=True)
         await stop.wait()
     except StorageError as error:
-        raise ConfigError(f"STATE_STORAGE={settings.state_storage}: {error}") from error
+        raise _unusable_storage(settings, str(error)) from error
     except OSError as error:
         raise ConfigError(f"cannot listen on HOST={settings.host}, PORT={settings.port}: {error.strerror}") from error
     finally:
         await runner.cleanup()
+
+
+def _unusable_storage(settings: Settings, reason: str) -> ConfigError:
+    kind = settings.state_storage
+    return ConfigError(f"STATE_STORAGE={kind}: {reason.rstrip('.')}; check {_STORAGE_VARIABLES[kind]}")
 
 
 def main() -> int:

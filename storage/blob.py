@@ -14,7 +14,7 @@ from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError
 from azure.identity.aio import DefaultAzureCredential
 from azure.storage.blob import ContentSettings
-from azure.storage.blob.aio import BlobServiceClient, ExponentialRetry
+from azure.storage.blob.aio import BlobServiceClient, LinearRetry
 
 from storage.base import E_TAG
 from storage.codec import dumps, loads
@@ -122,8 +122,9 @@ class BlobStorage(RemoteStorage):
 
 
 def _client_options() -> dict[str, Any]:
-    # The SDK's own default waits 15 s before its first retry, as long as a channel waits for the whole turn.
-    retry = ExponentialRetry(initial_backoff=0.2, increment_base=2, retry_total=3, random_jitter_range=0.1)
+    # The SDK's own default waits 15 s before its first retry, as long as a channel waits for the whole turn; and its
+    # exponential policy adds the base's powers to the initial backoff, so it never waits less than a second.
+    retry = LinearRetry(backoff=0.5, retry_total=3, random_jitter_range=0.3)
     return {"retry_policy": retry, "connection_timeout": _TIMEOUT, "read_timeout": _TIMEOUT}
 
 

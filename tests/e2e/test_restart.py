@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 import pytest
 from aiohttp import ClientConnectionError
-from tests.e2e.conftest import Environment, Start
 
 from infra.local.bot_process import BotProcess
 from infra.local.channel import Channel, Conversation
+from tests.e2e.conftest import Environment, Start
 
 WELCOME = "Welcome to State Bot Sample. Type anything to get started."
 ASK = "What is your name?"
@@ -36,7 +36,7 @@ async def listens_no_more(bot: BotProcess) -> None:
     """Return when another could listen at the bot's address."""
     url = urlsplit(bot.url)
     async with asyncio.timeout(20):
-        while not is_free(url.hostname or "", url.port or 0):
+        while not is_free(url.hostname or "", url.port or 0):  # noqa: ASYNC110 - no event of another process
             await asyncio.sleep(0.01)
 
 
