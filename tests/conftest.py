@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -67,7 +67,7 @@ def blob_settings(blob_service: Environment) -> Iterator[Settings]:
     """Settings for a container of the test's own, gone afterwards."""
     settings = replace(Settings.from_env(blob_service), blob_container=f"test-{uuid.uuid4()}", storage_create=True)
     yield settings
-    asyncio.run(_drop_container(settings))
+    _run(_drop_container(settings))
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def cosmos_settings(cosmos_service: Environment) -> Iterator[Settings]:
     """Settings for a database of the test's own, gone afterwards."""
     settings = replace(Settings.from_env(cosmos_service), cosmos_database=f"test-{uuid.uuid4()}", storage_create=True)
     yield settings
-    asyncio.run(_drop_database(settings))
+    _run(_drop_database(settings))
 
 
 @pytest.fixture(scope="session")
@@ -88,6 +88,12 @@ def blob_service() -> Iterator[Environment]:
 def cosmos_service() -> Iterator[Environment]:
     """The environment that selects the Cosmos service, running."""
     yield from _service("cosmos", emulators.cosmos)
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    # On a loop of its own, and not set as the thread's: asyncio.run would take away that of pytest-asyncio.
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        runner.run(work)
 
 
 async def _drop_container(settings: Settings) -> None:

@@ -15,7 +15,7 @@ TASKS = 50
 
 async def increment(storage: StateStorage, key: str) -> None:
     """Add one to the document's `n`, reading again after each conflict."""
-    while True:
+    for _ in range(10 * TASKS):
         document = (await storage.load([key])).get(key)
         n, expect = (document.value["n"], document.etag) if document else (0, ABSENT)
         try:
@@ -23,6 +23,7 @@ async def increment(storage: StateStorage, key: str) -> None:
         except StorageConflict:
             continue
         return
+    raise AssertionError(f"{key!r} conflicts for ever")
 
 
 async def counts(storage: StateStorage, *keys: str) -> list[int]:
