@@ -17,7 +17,7 @@ from azure.storage.blob import ContentSettings
 from azure.storage.blob.aio import BlobServiceClient, LinearRetry
 
 from storage.base import E_TAG
-from storage.codec import dumps, loads
+from storage.codec import loads
 from storage.contract import ABSENT, Document, Write
 from storage.errors import StorageConflict, StorageUnavailable
 from storage.keys import blob_name
@@ -92,9 +92,8 @@ class BlobStorage(RemoteStorage):
         value.pop(E_TAG, None)  # the stock storage writes the ETag it had read into the text
         return Document(value, stream.properties.etag)
 
-    async def _save_one(self, key: str, write: Write) -> str | None:
+    async def _save_one(self, key: str, write: Write, text: bytes | None) -> str | None:
         blob = self._container.get_blob_client(blob_name(key))
-        text = None if write.value is None else dumps(write.value, key)
         with self._errors("cannot be written"):
             try:
                 if text is None:

@@ -17,7 +17,7 @@ from azure.cosmos.aio import CosmosClient
 from azure.cosmos.exceptions import CosmosHttpResponseError
 from azure.identity.aio import DefaultAzureCredential
 
-from storage.codec import as_object, dumps
+from storage.codec import as_object, loads
 from storage.contract import ABSENT, Document, Write
 from storage.errors import StorageConflict, StorageUnavailable
 from storage.keys import cosmos_id
@@ -93,10 +93,10 @@ class CosmosStorage(RemoteStorage):
                 raise
         return Document(as_object(item.get("document"), key), item["_etag"])
 
-    async def _save_one(self, key: str, write: Write) -> str | None:
+    async def _save_one(self, key: str, write: Write, text: bytes | None) -> str | None:
         with self._errors("cannot be written"):
             try:
-                return await self._send(key, write)
+                return await self._send(key, write, text)
             except CosmosHttpResponseError as error:
                 if error.status_code in _CONFLICTS:
                     raise StorageConflict(key, write.expected_etag, None) from error
@@ -105,13 +105,12 @@ class CosmosStorage(RemoteStorage):
                     return None
                 raise
 
-    async def _send(self, key: str, write: Write) -> str | None:
+    async def _send(self, key: str, write: Write, text: bytes | None) -> str | None:
         item_id = cosmos_id(key)
-        if write.value is None:
+        if text is None:
             await self._container.delete_item(item_id, item_id, **_if_match(write))
             return None
-        dumps(write.value, key)
-        body: dict[str, Any] = {"id": item_id, "realId": key, "document": write.value}
+        body: dict[str, Any] = {"id": item_id, "realId": key, "document": loads(text, key)}
         if write.expect is ABSENT:
             answer = await self._container.create_item(body)
         elif write.expected_etag is None:

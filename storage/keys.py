@@ -1,4 +1,4 @@
-"""How a document's key is spelled as a blob name and as a Cosmos id: injective, deterministic, within the limits.
+"""How a document's key is spelled as a blob name, a Cosmos id and a SQLite text: injective, deterministic, within the limits.
 
 A key that the stock `botbuilder-azure` storages spell safely is spelled as they do, so their documents are found.
 Any other key gets a spelling that starts with a mark no stock-safe spelling can start with; a very long one ends
@@ -13,14 +13,16 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 from typing import Final
 
 BLOB_NAME_LIMIT: Final = 1024  # characters; counted in bytes here, which keeps the request's URL short too
-COSMOS_ID_LIMIT: Final = 1023  # bytes of UTF-8
+BLOB_SEGMENTS_LIMIT: Final = 254  # between slashes
+COSMOS_ID_LIMIT: Final = 255  # characters: azure-cosmos 4.7.0 refuses more; the service takes 1,023 bytes of UTF-8
 _DIGEST = 64  # hexadecimal characters of SHA-256
 
 _BLOB_MARK = "~"
-_BLOB_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\\]|^~|(^|/)\.{0,2}(/|\Z)|\.\Z|(?s:(/.*){254})")
+_BLOB_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\\]|^~|(^|/)\.{0,2}(/|\Z)|\.\Z")
 _BLOB_PLAIN = re.compile(r"[A-Za-z0-9_|:;,=@ -]")
 
 _COSMOS_MARK = "*~"  # a stock id has a digit behind every "*"
@@ -31,17 +33,23 @@ _COSMOS_PLAIN = re.compile(r"[A-Za-z0-9_|:;,=@.-]")
 
 def blob_name(key: str) -> str:
     """Return the name of the blob that holds `key`, 1 to 1,024 characters."""
-    if 0 < len(_utf8(key)) <= BLOB_NAME_LIMIT and not _BLOB_UNSAFE.search(key):
+    fits = 0 < len(_utf8(key)) <= BLOB_NAME_LIMIT and key.count("/") < BLOB_SEGMENTS_LIMIT
+    if fits and not _BLOB_UNSAFE.search(key):
         return key
     return _marked(key, _BLOB_MARK, _BLOB_PLAIN, BLOB_NAME_LIMIT)
 
 
 def cosmos_id(key: str) -> str:
-    """Return the id of the item that holds `key`, 1 to 1,023 bytes, without the characters Cosmos DB refuses."""
+    """Return the id of the item that holds `key`, 1 to 255 characters, without the characters Cosmos DB refuses."""
     stock = key.translate(_COSMOS_STOCK)
-    if 0 < len(_utf8(stock)) <= COSMOS_ID_LIMIT and not _COSMOS_UNSAFE.search(key):
+    if _utf8(stock) and len(stock) <= COSMOS_ID_LIMIT and not _COSMOS_UNSAFE.search(key):
         return stock
     return _marked(key, _COSMOS_MARK, _COSMOS_PLAIN, COSMOS_ID_LIMIT)
+
+
+def row_key(key: str) -> str:
+    """Return `key` as a text that SQLite can hold: any but one with lone surrogates, which is not text."""
+    return key if _utf8(key) and not key.startswith(_BLOB_MARK) else _marked(key, _BLOB_MARK, _BLOB_PLAIN, sys.maxsize)
 
 
 def _utf8(text: str) -> bytes:

@@ -10,6 +10,7 @@ from typing import ClassVar, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from storage.base import StateStorage
+from storage.codec import dumps
 from storage.contract import Document, Write
 from storage.errors import StorageConflict
 
@@ -40,8 +41,8 @@ class RemoteStorage(StateStorage):
         """Read one document; None where the service says that it does not exist."""
 
     @abc.abstractmethod
-    async def _save_one(self, key: str, write: Write) -> str | None:
-        """Apply one write; return the new ETag, or None for a delete."""
+    async def _save_one(self, key: str, write: Write, text: bytes | None) -> str | None:
+        """Apply one write, whose value's JSON is `text`; return the new ETag, or None for a delete."""
 
     async def load(self, keys: Iterable[str]) -> dict[str, Document]:
         unique = list(dict.fromkeys(keys))
@@ -49,7 +50,9 @@ class RemoteStorage(StateStorage):
         return {key: document for key, document in zip(unique, found, strict=True) if document}
 
     async def save(self, writes: Mapping[str, Write]) -> dict[str, str]:
-        etags = await _side_by_side([self._save_one(key, write) for key, write in writes.items()])
+        # All are encoded before any is sent: one that cannot be stored must not leave half a call behind.
+        texts = {key: None if write.value is None else dumps(write.value, key) for key, write in writes.items()}
+        etags = await _side_by_side([self._save_one(key, write, texts[key]) for key, write in writes.items()])
         return {key: etag for key, etag in zip(writes, etags, strict=True) if etag}
 
     async def aclose(self) -> None:

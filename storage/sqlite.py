@@ -21,6 +21,7 @@ from storage.base import StateStorage
 from storage.codec import dumps, loads
 from storage.contract import Document, Write
 from storage.errors import StorageUnavailable
+from storage.keys import row_key
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS documents (
@@ -73,11 +74,13 @@ class SqliteStorage(StateStorage):
         await self._rows([])
 
     async def load(self, keys: Iterable[str]) -> dict[str, Document]:
-        return {key: Document(loads(value, key), etag) for key, value, etag in await self._rows(list(keys))}
+        names = {row_key(key): key for key in keys}
+        rows = await self._rows(list(names))
+        return {names[name]: Document(loads(value, names[name]), etag) for name, value, etag in rows}
 
     async def save(self, writes: Mapping[str, Write]) -> dict[str, str]:
         etags = {key: uuid.uuid4().hex for key, write in writes.items() if write.value is not None}
-        rows = [(key, dumps(writes[key].value or {}, key).decode(), etag) for key, etag in etags.items()]
+        rows = [(row_key(key), dumps(writes[key].value or {}, key).decode(), etag) for key, etag in etags.items()]
         if writes:
             # Shielded: a cancelled caller must not leave a transaction open on the shared connection.
             await asyncio.shield(self._commit(dict(writes), rows))
@@ -85,12 +88,13 @@ class SqliteStorage(StateStorage):
 
     async def _commit(self, writes: Mapping[str, Write], rows: list[tuple[str, str, str]]) -> None:
         async with self._writing, self._errors("cannot be written"), self._transaction() as connection:
-            found = await connection.execute_fetchall(_select("key, etag", len(writes)), tuple(writes))
+            names = {key: row_key(key) for key in writes}
+            found = await connection.execute_fetchall(_select("key, etag", len(names)), tuple(names.values()))
             current: dict[str, str] = dict(map(tuple, found))
             for key, write in writes.items():
-                write.require(key, current.get(key))
+                write.require(key, current.get(names[key]))
             await connection.executemany("INSERT OR REPLACE INTO documents VALUES (?, ?, ?)", rows)
-            deleted = [(key,) for key, write in writes.items() if write.value is None]
+            deleted = [(names[key],) for key, write in writes.items() if write.value is None]
             if deleted:
                 await connection.executemany("DELETE FROM documents WHERE key = ?", deleted)
 
