@@ -1,4 +1,5 @@
 """The turn transaction: `TurnTransaction` around a bot, and what a bot may ask of it.
 
-Read `middleware` first, then `snapshot` (how a turn begins), `commit` (how it ends) and `conversation` (what it leaves).
+Read `middleware` first, then `snapshot` (how a turn begins), `commit` (how it ends) and `conversation` (what
+it leaves).
 """
