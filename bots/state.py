@@ -9,7 +9,6 @@ https://learn.microsoft.com/azure/bot-service/bot-builder-concept-state
 from __future__ import annotations
 
 import copy
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +17,8 @@ from botbuilder.core import ConversationState as _ConversationState
 from botbuilder.core import PrivateConversationState as _PrivateConversationState
 from botbuilder.core import UserState as _UserState
 
-from bots.turn.documents import Documents, TurnDocuments
+from bots.turn.documents import Documents, TurnDocuments, is_same
+from bots.turn.envelope import TURN
 from storage.base import StateStorage
 from storage.codec import Codec, Undecoded, is_storable
 from storage.contract import ABSENT, Document, JsonObject, Write
@@ -57,13 +57,17 @@ class StoredState(BotState):
         if force or self.get_cached_state(turn_context) is None:  # or another task of this turn was faster
             self._cache(turn_context, key, stored)
 
+    def forget(self, turn_context: TurnContext) -> None:
+        """Drop what the turn has read and changed of the document; nothing is written."""
+        turn_context.turn_state.pop(self._context_service_key, None)
+
     async def save_changes(self, turn_context: TurnContext, force: bool = False) -> None:
         """Write the document where it changed since it was read; with `force`, where it was read at all."""
         cached = self.get_cached_state(turn_context)
         if cached is None:
             return
         key = self.get_storage_key(turn_context)
-        value = _encode(self._codec, cached.state, key)
+        value: JsonObject = {**self._codec.encode(cached.state, key), **_record(cached.stored)}
         if force or self._changed(cached.stored, value, key):
             expect = cached.stored.etag if cached.stored else ABSENT
             etags = await self._documents(turn_context, key).save({key: Write(value, expect)})
@@ -80,8 +84,10 @@ class StoredState(BotState):
         cached = self.get_cached_state(turn_context)
         if cached.stored:
             key = self.get_storage_key(turn_context)
-            await self._documents(turn_context, key).save({key: Write(None, cached.stored.etag)})
-        cached.state, cached.stored = {}, None
+            kept = _record(cached.stored) or None
+            etags = await self._documents(turn_context, key).save({key: Write(kept, cached.stored.etag)})
+            cached.stored = Document(kept, etags[key]) if kept else None
+        cached.state = {}
 
     async def get_property_value(self, turn_context: TurnContext, property_name: str) -> Any:
         """Return the property. Raises KeyError where the document has none of that name."""
@@ -123,7 +129,10 @@ class StoredState(BotState):
     def _changed(self, stored: Document | None, value: JsonObject, key: str) -> bool:
         before = stored.value if stored else {}
         # A document may spell the same state in another way than we do; only a change of the state counts.
-        return not (_same(value, before) or _same(value, _encode(self._codec, _decode(self._codec, before, key), key)))
+        if is_same(value, before):
+            return False
+        again = self._codec.encode(_decode(self._codec, before, key), key)
+        return not is_same(value, {**again, **_record(stored)})
 
 
 class PropertyAccessor(StatePropertyAccessor):
@@ -185,14 +194,9 @@ class PrivateConversationState(StoredState, _PrivateConversationState):
 
 def _decode(codec: Codec, value: JsonObject, key: str) -> dict[str, Any]:
     # A property of a class that this turn's bot has not named yet waits until it is asked for.
-    return {name: codec.decode(item, key, name, keep_unknown=True) for name, item in value.items()}
+    return {name: codec.decode(item, key, name, keep_unknown=True) for name, item in value.items() if name != TURN}
 
 
-def _encode(codec: Codec, state: dict[str, Any], key: str) -> JsonObject:
-    encoded: JsonObject = codec.encode(state, key)
-    return encoded
-
-
-def _same(one: JsonObject, other: JsonObject) -> bool:
-    # Python takes 1, 1.0 and True for equal; a bot that changes one into another has changed its state.
-    return one == other and json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+def _record(stored: Document | None) -> JsonObject:
+    # What turns have left beside the state; outside of a turn it is not ours to drop.
+    return {name: item for name, item in stored.value.items() if name == TURN} if stored else {}

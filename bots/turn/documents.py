@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
@@ -36,12 +37,17 @@ class TurnDocuments:
         return documents if documents is not None and key in documents._present else None
 
     def enter(self, turn_context: TurnContext) -> None:
-        """Make bot state use these documents from now on."""
+        """Make bot state use these documents from now on, until `leave`."""
         turn_context.turn_state[_KEY] = self
+
+    @staticmethod
+    def leave(turn_context: TurnContext) -> None:
+        """Make bot state use the storage again: what is saved from now on is not part of the turn."""
+        turn_context.turn_state.pop(_KEY, None)
 
     def changes(self) -> dict[str, JsonObject | None]:
         """The documents that are not as they were loaded; None for one that was deleted."""
-        return {key: value for key, value in self._present.items() if value != self._loaded[key]}
+        return {key: value for key, value in self._present.items() if not is_same(value, self._loaded[key])}
 
     async def load(self, keys: Iterable[str]) -> dict[str, Document]:
         etag = str(self._saves)
@@ -54,3 +60,8 @@ class TurnDocuments:
         for key, write in writes.items():
             self._present[key] = None if write.value is None else dict(write.value)
         return {key: str(self._saves) for key, write in writes.items() if write.value is not None}
+
+
+def is_same(one: JsonObject | None, other: JsonObject | None) -> bool:
+    """Whether two documents are the same state. To Python 1, 1.0 and True are equal; to JSON they are not."""
+    return one == other and json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)

@@ -1,4 +1,8 @@
-"""Every turn an ACID transaction, for any bot: `adapter.use(TurnTransaction(storage, conversation_state, user_state))`.
+"""Every turn an ACID transaction, for any bot. In an app of the SDK's kind, with the classes of `bots.state`:
+
+    turns = TurnTransaction(storage, conversation_state, user_state)  # `await turns.aclose()` when the app ends
+    adapter.use(turns)
+    adapter.on_turn_error = for_bugs_only(adapter.on_turn_error)
 
 Load, run the bot with its replies held back, commit, send. A turn that lost against another one runs again on what
 that one left; an activity that was handled before is answered from the ledger.
@@ -10,20 +14,21 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from typing import Final
 
-from botbuilder.core import BotState, ConversationState, Middleware, TurnContext
-from botbuilder.schema import DeliveryModes
+from botbuilder.core import ConversationState, Middleware, TurnContext
 
+from bots.state import StoredState
 from bots.turn.aftercare import mark_delivered, tidy
-from bots.turn.commit import Committed, commit
+from bots.turn.commit import Aborted, Committed, commit
 from bots.turn.context import TurnScene
-from bots.turn.delivery import Deliveries
+from bots.turn.delivery import Deliveries, delivery_id, is_answered_by_response
 from bots.turn.documents import TurnDocuments
 from bots.turn.errors import RepliesNotDelivered, TurnConflict
 from bots.turn.queue import ConversationQueue
-from bots.turn.replies import Reply, record, restore
+from bots.turn.recorded import record, restore
+from bots.turn.replies import Reply
 from bots.turn.runtime import Runtime
 from bots.turn.snapshot import Redelivered, Snapshot, begin
 from storage.contract import DocumentStore, JsonObject
@@ -34,6 +39,8 @@ SHORTEST_BACKOFF: Final = 0.01  # seconds, before the second attempt; doubled wi
 LONGEST_BACKOFF: Final = 0.5  # seconds
 GIVE_UP_AFTER: Final = 10.0  # seconds; the channel waits 15 for its answer
 SLOW: Final = 5.0  # seconds after which the channel may deliver again before it has the answer
+
+Logic = Callable[[], Awaitable[None]]
 
 _log = logging.getLogger(__name__)
 
@@ -52,7 +59,13 @@ class TurnTransaction(Middleware):
     raises, after which nothing is stored or sent.
     """
 
-    def __init__(self, store: DocumentStore, *states: BotState, runtime: Runtime | None = None) -> None:
+    def __init__(self, store: DocumentStore, *states: StoredState, runtime: Runtime | None = None) -> None:
+        for state in states:
+            if not isinstance(state, StoredState):
+                raise TypeError(
+                    f"{type(state).__module__}.{type(state).__name__} cannot take part in a turn transaction: use the "
+                    "class of that name in bots.state, or put bots.state.StoredState in front of your own BotState"
+                )
         self._store = store
         self._states = states
         self._runtime = runtime or Runtime()
@@ -60,15 +73,18 @@ class TurnTransaction(Middleware):
         self._deliveries = Deliveries()
         self._afterwards: set[asyncio.Task[None]] = set()
 
-    async def on_turn(self, context: TurnContext, logic: Callable[[], Awaitable[None]]) -> None:
+    async def on_turn(self, context: TurnContext, logic: Logic) -> None:
         """Handle one delivery of an activity."""
-        received = self._runtime.monotonic()
+        arrived = self._runtime.monotonic()
         conversation = ConversationState(None).get_storage_key(context)
         async with self._queue.turn(conversation):
-            turn, replies = await self._decide(context, logic, conversation, received)
-            await self._deliver(context, conversation, replies)
-            if self._runtime.monotonic() - received > SLOW:
-                await mark_delivered(turn)
+            scene = TurnScene(context)
+            turn, replies = await self._decide(scene, logic, conversation, arrived)
+            await self._deliver(scene, conversation, replies)
+            if turn.txn and not is_answered_by_response(scene.received):
+                self._deliveries.settle(conversation, scene.received)
+                if self._runtime.monotonic() - arrived > SLOW:
+                    await mark_delivered(turn)
         if isinstance(turn, Committed):
             self._later(self._tidy(conversation, turn))
 
@@ -77,57 +93,61 @@ class TurnTransaction(Middleware):
         await asyncio.gather(*self._afterwards)
 
     async def _decide(
-        self, context: TurnContext, logic: Callable[[], Awaitable[None]], conversation: str, received: float
+        self, scene: TurnScene, logic: Logic, conversation: str, arrived: float
     ) -> tuple[Committed | Redelivered, Sequence[Reply]]:
         """Run the logic until it commits, or find that an earlier delivery did; with the replies to send now."""
-        scene = TurnScene(context)
-        settled = self._deliveries.take_settled(conversation)
+        keys, name = self._keys(scene.context), delivery_id(scene.received)
+        settled = self._deliveries.settled(conversation)
         for number in range(ATTEMPTS):
             await self._back_off(number)
-            started = await begin(
-                self._store,
-                conversation,
-                self._keys(context),
-                context.activity.id,
-                received=received,
-                runtime=self._runtime,
-            )
+            started = await begin(self._store, conversation, keys, name, received=arrived, runtime=self._runtime)
             if isinstance(started, Redelivered):
                 _log.info("redelivered: answered from the ledger")
-                return started, restore(started.replies, context.activity)
-            changes, replies = await self._run(scene, context, logic, started)
-            turn = await commit(started, changes, record(replies, context.activity), delivered=settled)
+                return started, restore(started.replies, scene.received)
+            turn, replies = await self._attempt(scene, logic, started, settled)
             if isinstance(turn, Committed):
+                if turn.txn:
+                    self._deliveries.forget(conversation, settled)
                 return turn, replies
             _log.info("attempt %d of a turn lost: %s", number + 1, turn.reason)
-            if self._runtime.monotonic() - received > GIVE_UP_AFTER:
+            if self._runtime.monotonic() - arrived > GIVE_UP_AFTER:
                 break
         raise TurnConflict(f"{conversation!r}: other turns were faster in {number + 1} attempts")
 
-    async def _run(
-        self, scene: TurnScene, context: TurnContext, logic: Callable[[], Awaitable[None]], started: Snapshot
-    ) -> tuple[dict[str, JsonObject | None], Sequence[Reply]]:
-        """Run the logic once; return the documents it changed and what it wants to be sent."""
-        held, documents = scene.set(), TurnDocuments(started.documents)
-        documents.enter(context)
+    async def _attempt(
+        self, scene: TurnScene, logic: Logic, started: Snapshot, settled: Collection[str]
+    ) -> tuple[Committed | Aborted, Sequence[Reply]]:
+        """Run the logic once and try to commit; unless that works, the context is as if it had not run."""
         try:
-            await logic()
-            for state in self._states:
-                await state.save_changes(context)
+            changes, replies = await self._run(scene, logic, TurnDocuments(started.documents))
+            turn = await commit(started, changes, record(replies, scene.received), delivered=settled)
         except BaseException:
             scene.clear()
             raise
-        scene.release()
-        if context.activity.delivery_mode == DeliveryModes.expect_replies:
-            return documents.changes(), [Reply("send", each) for each in context.buffered_reply_activities]
-        return documents.changes(), held.replies
+        if isinstance(turn, Aborted):
+            scene.clear()
+        return turn, replies
 
-    async def _deliver(self, context: TurnContext, conversation: str, replies: Sequence[Reply]) -> None:
+    async def _run(
+        self, scene: TurnScene, logic: Logic, documents: TurnDocuments
+    ) -> tuple[dict[str, JsonObject | None], Sequence[Reply]]:
+        """Run the logic; return the documents it changed and what it wants to be sent."""
+        context, held = scene.context, scene.set()
+        self._forget(context)  # what other middleware has read before may be older than these documents
+        documents.enter(context)
+        await logic()
+        for state in self._states:
+            await state.save_changes(context)
+        documents.leave(context)
+        self._forget(context)
+        return documents.changes(), [*held.replies, *scene.release()]
+
+    async def _deliver(self, scene: TurnScene, conversation: str, replies: Sequence[Reply]) -> None:
         try:
-            await self._deliveries.deliver(context, conversation, replies)
+            await self._deliveries.deliver(scene.outlet, conversation, scene.received, replies)
         except Exception as error:
-            _log.warning("the channel did not take the replies of a committed turn", exc_info=error)
-            raise RepliesNotDelivered("the turn is committed, its replies are not delivered") from error
+            _log.error("the channel did not take the replies of a turn", exc_info=error)
+            raise RepliesNotDelivered("the turn is decided, its replies are not delivered") from error
 
     def _keys(self, context: TurnContext) -> list[str]:
         """The documents of the activity; a scope that it has none of (no user, say) is left out."""
@@ -136,6 +156,10 @@ class TurnTransaction(Middleware):
             with contextlib.suppress(Exception):  # the SDK raises TypeError, AttributeError or a bare Exception
                 keys.append(state.get_storage_key(context))
         return keys
+
+    def _forget(self, context: TurnContext) -> None:
+        for state in self._states:
+            state.forget(context)
 
     async def _back_off(self, number: int) -> None:
         """Wait before another attempt: full jitter, https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter"""

@@ -1,24 +1,27 @@
-"""A turn's replies, held back until it commits, and how the ledger remembers them.
+"""A turn's replies, held back until it commits.
 
 The SDK's `on_send_activities` handlers can look at an activity but not stop it, so the adapter itself is stood in for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import copy
+import secrets
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from botbuilder.core import BotAdapter, InvokeResponse, TurnContext
-from botbuilder.schema import Activity, ActivityTypes, ConversationReference, ResourceResponse
-from msrest.serialization import Model
+from botbuilder.core import BotAdapter, TurnContext
+from botbuilder.schema import Activity, ActivityTypes, ConversationReference, InputHints, ResourceResponse
+from botframework.connector import Channels
 
-from storage.contract import JsonObject
+from bots.turn.outlet import Outlet
 
 _AT_ONCE: ContextVar[bool] = ContextVar("at_once", default=False)
 _INVOKE_RESPONSE: Final = BotAdapter._INVOKE_RESPONSE_KEY
+_PROVISIONAL: Final = "held-"
 
 
 @dataclass(slots=True)
@@ -33,7 +36,8 @@ class Reply:
 def at_once() -> Iterator[None]:
     """Let what is sent inside the block leave at once, and again in each attempt of the turn.
 
-    For what must not wait, as "this will take a minute": it arrives even if the turn then fails.
+    For what must not wait, as "this will take a minute", which arrives even if the turn then fails; and for a card
+    that a later turn is to update, because the id that the channel gives it is known now.
     """
     token = _AT_ONCE.set(True)
     try:
@@ -43,46 +47,46 @@ def at_once() -> Iterator[None]:
 
 
 class HeldReplies:
-    """Stands in for the adapter while a turn's logic runs, and keeps what it sends."""
+    """Stands in for the adapter while a turn's logic runs, and keeps what it sends in `replies`."""
 
-    def __init__(self, adapter: BotAdapter) -> None:
-        self._adapter = adapter
+    def __init__(self, outlet: Outlet) -> None:
+        self._outlet = outlet
+        self._held: dict[str, Reply] = {}
+        self._ids = f"{_PROVISIONAL}{secrets.token_hex(4)}"  # of no other attempt: they may end up in the state
+        self._over = False
         self.replies: list[Reply] = []
-        self._sent = 0
 
     # The SDK asks adapters for their class to learn what they can do.
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
-        return type(self._adapter)
+        return type(self._outlet.adapter)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._adapter, name)
+        return getattr(self._outlet.adapter, name)
 
-    async def send_activities(self, context: TurnContext, activities: list[Activity]) -> list[ResourceResponse]:
+    def close(self) -> None:
+        """Keep nothing more: what a task of the bot's sends from now on leaves at once."""
+        self._over = True
+
+    async def send_activities(self, _context: TurnContext, activities: list[Activity]) -> list[ResourceResponse]:
         """Keep the activities; each gets an id that update and delete understand until the turn ends."""
-        if _AT_ONCE.get():
-            responses: list[ResourceResponse] = await self._adapter.send_activities(context, activities)
-            return responses
-        return [await self._hold(context, activity) for activity in activities]
+        if self._passing:
+            return await self._outlet.send(activities)
+        return [await self._hold(activity) for activity in activities]
 
-    async def _hold(self, context: TurnContext, activity: Activity) -> ResourceResponse:
-        if activity.type == ActivityTypes.typing:
-            responses: list[ResourceResponse] = await self._adapter.send_activities(context, [activity])
-            return responses[0]
-        if activity.type == ActivityTypes.invoke_response:
-            context.turn_state[_INVOKE_RESPONSE] = activity  # the bot looks there for whether it has answered
-        self._sent += 1
-        activity.id = f"held-{self._sent}"
-        self.replies.append(Reply("send", activity))
-        return ResourceResponse(id=activity.id)
-
-    async def update_activity(self, _context: TurnContext, activity: Activity) -> ResourceResponse:
+    async def update_activity(self, _context: TurnContext, activity: Activity) -> ResourceResponse | None:
         """Change a held activity, or note the change of one that is at the channel."""
         held = self._find(activity.id)
         if held:
-            held.activity = activity
-        else:
-            self.replies.append(Reply("update", activity))
+            given, changed = activity.id, copy.deepcopy(activity)
+            changed.id = None
+            changed.type = changed.type or held.activity.type
+            changed.input_hint = changed.input_hint or InputHints.accepting_input
+            held.activity = changed
+            return ResourceResponse(id=given)
+        if self._passing:
+            return await self._outlet.update(activity)
+        self.replies.append(Reply("update", copy.deepcopy(activity)))
         return ResourceResponse(id=activity.id)
 
     async def delete_activity(self, _context: TurnContext, reference: ConversationReference) -> None:
@@ -90,61 +94,36 @@ class HeldReplies:
         held = self._find(reference.activity_id)
         if held:
             self.replies.remove(held)
+            del self._held[reference.activity_id]
+        elif self._passing:
+            await self._outlet.delete(reference)
         else:
-            activity = TurnContext.apply_conversation_reference(Activity(id=reference.activity_id), reference)
-            self.replies.append(Reply("delete", activity))
+            gone = Activity(type=ActivityTypes.message_delete)
+            TurnContext.apply_conversation_reference(gone, reference, is_incoming=True)
+            self.replies.append(Reply("delete", gone))
+
+    @property
+    def _passing(self) -> bool:
+        return self._over or _AT_ONCE.get()
+
+    async def _hold(self, activity: Activity) -> ResourceResponse:
+        if activity.type == ActivityTypes.typing:
+            return (await self._outlet.send([activity]))[0]
+        if activity.type == ActivityTypes.trace and activity.channel_id != Channels.emulator:
+            return ResourceResponse(id="")  # no other channel takes them, and the ledger is not for them
+        if activity.type == ActivityTypes.invoke_response:
+            self._outlet.context.turn_state[_INVOKE_RESPONSE] = activity  # the bot looks there for whether it answered
+        reply = Reply("send", activity)
+        given = f"{self._ids}-{len(self.replies) + 1}"
+        self._held[given] = reply
+        self.replies.append(reply)
+        return ResourceResponse(id=given)
 
     def _find(self, activity_id: str | None) -> Reply | None:
-        return next((reply for reply in self.replies if reply.do == "send" and reply.activity.id == activity_id), None)
-
-
-async def deliver(context: TurnContext, reply: Reply) -> None:
-    """Do at the channel what the turn wanted. Raises what the adapter raises."""
-    if reply.do == "update":
-        await context.update_activity(reply.activity)
-    elif reply.do == "delete":
-        await context.delete_activity(reply.activity.id)
-    else:
-        # Through the handlers of other middleware: only now is it true that something is sent.
-        sending = context.adapter.send_activities(context, [reply.activity])
-        await context._emit(context._on_send_activities, [reply.activity], sending)
-
-
-def record(replies: Sequence[Reply], received: Activity) -> list[JsonObject]:
-    """Return the replies as the ledger keeps them: without what `received`, delivered again, tells anyway."""
-    address = _address(received)
-    return [{"do": reply.do, "activity": _without(_plain(reply.activity), address)} for reply in replies]
-
-
-def restore(records: Sequence[JsonObject], received: Activity) -> list[Reply]:
-    """Return the replies that `record` was given, addressed by the activity that is delivered again."""
-    address = _address(received)
-    return [Reply(each["do"], _activity({**address, **each["activity"]})) for each in records]
-
-
-def _address(received: Activity) -> JsonObject:
-    reference = TurnContext.get_conversation_reference(received)
-    address: JsonObject = TurnContext.apply_conversation_reference(Activity(), reference).serialize()
-    return address
-
-
-def _without(activity: JsonObject, address: JsonObject) -> JsonObject:
-    return {name: value for name, value in activity.items() if address.get(name) != value}
-
-
-def _plain(activity: Activity) -> JsonObject:
-    response = activity.value
-    if not isinstance(response, InvokeResponse):
-        serialized: JsonObject = activity.serialize()
-        return serialized
-    body: Any = response.body
-    if isinstance(body, Model):
-        body = body.serialize()  # type: ignore[no-untyped-call]
-    return {"type": activity.type, "value": {"status": int(response.status), "body": body}}
-
-
-def _activity(plain: JsonObject) -> Activity:
-    activity = Activity().deserialize(plain)
-    if activity.type == ActivityTypes.invoke_response:
-        activity.value = InvokeResponse(**plain["value"])
-    return activity
+        held = self._held.get(activity_id or "")
+        if held is None and activity_id and activity_id.startswith(_PROVISIONAL):
+            raise ValueError(
+                f"{activity_id!r} was the provisional id of an activity that is withdrawn, or was sent by an earlier "
+                "turn: to have the id that the channel gives it, send it inside `bots.turn.replies.at_once()`"
+            )
+        return held

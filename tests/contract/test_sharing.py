@@ -57,7 +57,9 @@ class TestManyTasks:
             etag = (await storage.save({"k": Write({"n": 1}, ANY)}))["k"]
 
             updated, deleted = await asyncio.gather(
-                storage.save({"k": Write({"n": 2}, etag)}), storage.save({"k": Write(None, etag)}), return_exceptions=True
+                storage.save({"k": Write({"n": 2}, etag)}),
+                storage.save({"k": Write(None, etag)}),
+                return_exceptions=True,
             )
 
             assert isinstance(updated, StorageConflict) != isinstance(deleted, StorageConflict)

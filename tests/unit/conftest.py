@@ -1,4 +1,4 @@
-"""What the unit tests share."""
+"""Fixtures of the unit tests."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.unit.http_channel import Channel, channel
+from tests.unit.turn_bench import Bench, BenchStorage, SeparateStorage, open_bench
 
 
 @pytest.fixture
@@ -14,3 +15,10 @@ async def local() -> AsyncIterator[Channel]:
     """Sample 45's bot on memory, reached over HTTP."""
     async with channel() as found:
         yield found
+
+
+@pytest.fixture(params=[BenchStorage, SeparateStorage], ids=["transactional", "separate"])
+async def bench(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
+    """A storage of each kind, a connector, and no replica yet."""
+    async with open_bench(request.param, monkeypatch) as opened:
+        yield opened

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -54,7 +55,8 @@ class Channel:
     turns: list[str | None] = field(default_factory=list)  # the ids of the activities that reached the bot
 
     def body(self, **changes: Any) -> dict[str, Any]:
-        return {**EMULATOR, "serviceUrl": self.service_url, **changes}
+        # An id of its own: the same one again would be a redelivery.
+        return {**EMULATOR, "id": str(uuid.uuid4()), "serviceUrl": self.service_url, **changes}
 
     async def post(self, body: object, **headers: str) -> ClientResponse:
         data = body if isinstance(body, (str, bytes, io.BytesIO)) else json.dumps(body)

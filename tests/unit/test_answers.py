@@ -122,8 +122,13 @@ async def test_a_storage_that_fails_in_a_turn_is_503_with_retry_after_and_withou
     assert (await local.post(local.body())).status == 201
 
 
-async def test_a_connector_that_takes_no_reply_is_502_with_retry_after_and_nothing_is_stored(local: Channel) -> None:
-    answer = await local.post(local.body(serviceUrl=f"{local.service_url}/nowhere"))
+async def test_a_connector_that_takes_no_reply_is_502_with_retry_after_and_the_retry_gets_the_reply(
+    local: Channel,
+) -> None:
+    body = local.body()
+    answer = await local.post({**body, "serviceUrl": f"{local.service_url}/nowhere"})
     assert answer.status == 502
     assert int(answer.headers["Retry-After"]) > 0
-    assert await local.storage.load(KEYS) == {}
+    assert (await local.post(body)).status == 201
+    assert local.texts() == ["What is your name?"]
+    assert len(local.turns) == 1
