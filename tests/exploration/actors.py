@@ -129,12 +129,12 @@ class Actor:
             limits=limits,
         )
 
-    def start(self, attempt: int, received: float, time: float) -> Node:
+    def start(self, attempt: int, received: float, time: float, sent: tuple[str, ...] = ()) -> Node:
         """The node of an attempt's first operation."""
         if attempt > self._delivery.attempts:
-            return self._enter(attempt, received, time, "", None, ())
+            return self._enter(attempt, received, time, "", None, sent)
         phase = self._script(self._store, self._runtime, self._delivery, received)
-        return self._enter(attempt, received, time, "", phase, ())
+        return self._enter(attempt, received, time, "", phase, sent)
 
     def after(self, node: Node, time: float, answer: Answer) -> Node:
         """The node that `answer` leads to."""
@@ -167,7 +167,7 @@ class Actor:
         came = self._step(running, time, answer)
         sent = tuple(self._sent)
         if isinstance(came, Again):
-            return self.start(node.attempt + 1, node.received, time)
+            return self.start(node.attempt + 1, node.received, time, sent)
         if isinstance(came, Next):
             return self._enter(node.attempt, node.received, time, came.fingerprint, came.phase, sent)
         if came is None:
