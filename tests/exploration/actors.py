@@ -1,7 +1,7 @@
 """Running real coroutines one storage operation at a time, any number of times from any point.
 
-A coroutine cannot be copied, but ours are functions of what the storage answered. So an actor's progress is the
-sequence of those answers, kept as a tree: each node knows the operation that comes next. Only a node that
+A coroutine cannot be copied, but ours are functions of what the storage answered. So an actor's progress is
+the sequence of those answers, kept as a tree: each node knows the operation that comes next. Only a node that
 nobody has reached before runs code; the exploration itself then walks the tree.
 """
 
@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bots.turn.runtime import Limits, Runtime
 from storage.contract import ABSENT, ANY, Document, DocumentStore, Write
 from storage.errors import StorageConflict, StorageUnavailable
 from tests.exploration.turns import Again, Delivery, Next, Phase, Running, Script
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
 UNAVAILABLE = ("unavailable",)
 CONFLICT = ("conflict",)
 Answer = tuple[Any, ...]
-Change = tuple[str, str | None, str | None]  # key, expected ETag ("*" anything, None absent), text (None: delete)
+Change = tuple[
+    str, str | None, str | None
+]  # key, expected ETag ("*" anything, None absent), text (None: delete)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,13 +78,16 @@ class TransactionalAskingStore(AskingStore):
 class Node:
     """An actor after certain answers: what it asks next (None: it has ended) and what it has sent so far.
 
-    The answers are those of the present phase. Of earlier ones only the number of the attempt is left, and what the
-    phase before has handed over; so attempts that begin after different failures are one node, and so on.
+    The answers are those of the present phase. Of earlier ones only the number of the attempt is left, and
+    what the phase before has handed over; so attempts that begin after different failures are one node, and
+    so on.
     """
 
     __slots__ = ("answers", "attempt", "children", "operation", "phase", "received", "sent", "sent_before")
 
-    def __init__(self, attempt: int, received: float, phase: Phase | None, sent_before: tuple[str, ...]) -> None:
+    def __init__(
+        self, attempt: int, received: float, phase: Phase | None, sent_before: tuple[str, ...]
+    ) -> None:
         self.attempt = attempt
         self.received = received
         self.phase = phase
@@ -144,7 +151,13 @@ class Actor:
         return child
 
     def _enter(
-        self, attempt: int, received: float, time: float, past: str, phase: Phase | None, sent: tuple[str, ...]
+        self,
+        attempt: int,
+        received: float,
+        time: float,
+        past: str,
+        phase: Phase | None,
+        sent: tuple[str, ...],
     ) -> Node:
         key = (attempt, received, time, past, sent) if phase else sent
         if key not in self._first:

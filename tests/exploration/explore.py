@@ -6,20 +6,23 @@ import dataclasses
 import random
 import time
 from collections import deque
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from bots.turn.runtime import Limits
 from bots.turn.snapshot import Snapshot, begin
 from tests.exploration.actors import Actor, AskingStore, TransactionalAskingStore
 from tests.exploration.sequence import run, runtime
 from tests.exploration.serial import Happened, explains
-from tests.exploration.turns import Delivery, Script, delivering, text_of
+from tests.exploration.turns import CONVERSATIONS, Delivery, Script, delivering, text_of
 from tests.exploration.world import State, Step, Stored, World
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 LIMITS = Limits(loads=6, patience=0, tries=3, ledger_entries=3, ledger_age=100.0, seen=4)
 
 
-class Violation(AssertionError):
+class ViolationError(AssertionError):
     """Raised with the schedule that breaks an invariant, step by step."""
 
 
@@ -31,7 +34,8 @@ class Scenario:
         deliveries: who delivers what; the same turn twice is a redelivery.
         history: the documents at the start.
         faults: how many storage operations may go wrong.
-        times: the clock's readings in order; it moves on at any moment.
+        times: the clock's readings in order; it moves on at any moment, and deliveries begin during the
+        first.
         txn: the name of every attempt, where it is not to be a fresh one (a planted bug).
     """
 
@@ -55,7 +59,11 @@ class Explored:
 class Exploration:
     def __init__(self, scenario: Scenario) -> None:
         self._scenario = scenario
-        keys = tuple(dict.fromkeys([*scenario.history, *(key for each in scenario.deliveries for key in each.turn.keys)]))
+        keys = tuple(
+            dict.fromkeys(
+                [*scenario.history, *(key for each in scenario.deliveries for key in each.turn.keys)]
+            )
+        )
         actors = tuple(self._actor(number, each) for number, each in enumerate(scenario.deliveries))
         self._world = World(keys, actors, scenario.transactional, scenario.times)
         self._start = self._world.start(scenario.history, scenario.faults)
@@ -64,7 +72,7 @@ class Exploration:
         self._before = self._documents(self._start.store)
 
     def exhaust(self, at_most: int = 5_000_000) -> Explored:
-        """Visit every state that can be reached; raise `Violation` with a shortest schedule to a wrong one."""
+        """Visit every state; raise `ViolationError` with a shortest schedule to a wrong one."""
         began = time.perf_counter()
         came_from: dict[State, tuple[State, Step] | None] = {self._start: None}
         waiting = deque([self._start])
@@ -77,7 +85,7 @@ class Exploration:
                     continue
                 came_from[after] = (state, step)
                 if not self._holds(after):
-                    raise Violation(self._story(after, _path(came_from, after)))
+                    raise ViolationError(self._story(after, _path(came_from, after)))
                 waiting.append(after)
             assert len(came_from) <= at_most, f"more than {at_most} states"
         return Explored(len(came_from), steps, time.perf_counter() - began)
@@ -93,7 +101,7 @@ class Exploration:
                 path.append(step)
                 steps += 1
                 if not self._holds(state):
-                    raise Violation(self._story(state, path))
+                    raise ViolationError(self._story(state, path))
         return Explored(walks, steps, time.perf_counter() - began)
 
     def _actor(self, number: int, delivery: Delivery) -> Actor:
@@ -111,7 +119,7 @@ class Exploration:
         return self._explained[key]
 
     def _happened(self, state: State) -> tuple[Happened, ...]:
-        """The turns so far: the deliveries of one activity together, but those that only read each for itself."""
+        """The turns so far: deliveries of one activity together, those that only read each for itself."""
         turns: dict[str, Happened] = {}
         names = [each.turn.name for each in self._scenario.deliveries]
         for number, progress in enumerate(state.actors):
@@ -128,7 +136,7 @@ class Exploration:
         """The documents as the next turn would find them if everybody else had crashed."""
         if store not in self._read:
             keys = self._world.keys
-            conversations = {each.turn.conversation for each in self._scenario.deliveries}
+            conversations = CONVERSATIONS.intersection(keys)
             found: dict[str, str | None] = {}
             for conversation in sorted(conversations):
                 others = [key for key in keys if key not in conversations]
@@ -141,14 +149,16 @@ class Exploration:
     def _view(self, store: tuple[Stored, ...], conversation: str, others: list[str]) -> dict[str, str | None]:
         now = runtime("reader", self._scenario.limits)
         reading = begin(AskingStore(), conversation, others, None, received=0.0, runtime=now)
-        snapshot = run(reading, dict(zip(self._world.keys, store, strict=True)))  # type: ignore[arg-type]
+        snapshot = run(reading, dict(zip(self._world.keys, store, strict=True)))
         assert isinstance(snapshot, Snapshot)
         return {key: text_of(state) for key, state in snapshot.documents.items()}
 
     def _story(self, state: State, path: list[Step]) -> str:
         lines = [f"{at:3}. {who} {what} {key}" for at, (who, what, key) in enumerate(path, 1)]
         lines += ["then, where nobody goes on:"]
-        lines += [f"     {key}: {stored[1]}" for key, stored in zip(self._world.keys, state.store, strict=True)]
+        lines += [
+            f"     {key}: {stored[1]}" for key, stored in zip(self._world.keys, state.store, strict=True)
+        ]
         lines += [f"     {key} counts as {text!r}" for key, text in self._documents(state.store).items()]
         for number, progress in enumerate(state.actors):
             answer = " and ".join(progress.node.sent) or "nobody"

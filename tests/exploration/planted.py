@@ -1,21 +1,23 @@
-"""Bugs to plant: each takes one safeguard out of the protocol. The exploration has to find every one of them."""
+"""Bugs to plant: each takes one safeguard out of the protocol, and the exploration has to find it."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from bots.turn import commit, conversation, envelope, ledger, snapshot
-from bots.turn.commit import Aborted, Attempt, Committed
+from bots.turn.commit import Attempt
+from bots.turn.outcome import Aborted, Committed
 from bots.turn.snapshot import Redelivered, Snapshot, begin
 from bots.turn.view import View
 from storage.contract import ANY
 from tests.exploration.turns import Again, Next, guarded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from bots.turn.envelope import Held
@@ -26,7 +28,18 @@ if TYPE_CHECKING:
 
 def no_ledger() -> AbstractContextManager[Any]:
     """Nobody looks whether the activity was handled."""
-    return mock.patch.object(ledger, "find", lambda *_: None)
+    return mock.patch.object(ledger, "find", return_value=None)
+
+
+def evicted_by_count() -> AbstractContextManager[Any]:
+    """Ledger entries leave when newer ones come, however young they are."""
+    append: Callable[..., ledger.Ledger] = ledger.append
+
+    def by_count(*arguments: Any) -> Any:
+        *others, limits = arguments
+        return append(*others, dataclasses.replace(limits, ledger_age=-1.0))
+
+    return mock.patch.object(ledger, "append", by_count)
 
 
 @contextlib.contextmanager
@@ -61,15 +74,17 @@ def no_touch() -> AbstractContextManager[Any]:
 
 def old_decider() -> AbstractContextManager[Any]:
     """Notes are judged by whatever version of the decider the first load has brought."""
-    return mock.patch.object(snapshot, "held_still", lambda *_: True)
+    return mock.patch.object(snapshot, "held_still", return_value=True)
 
 
 def note_not_read_again() -> AbstractContextManager[Any]:
-    """Only the conversations must hold still: a note may have been cleared meanwhile, and its evidence gone."""
+    """Only the conversations must hold still: a note may have been cleared meanwhile."""
 
     def held_still(_: DocumentStore, before: Mapping[str, str | None] | None, view: View) -> bool:
         now = view.versions()
-        return before is not None and all(before.get(key) == now[key] for key in (view.own_key, *view.deciders))
+        return before is not None and all(
+            before.get(key) == now[key] for key in (view.own_key, *view.deciders)
+        )
 
     return mock.patch.object(snapshot, "held_still", held_still)
 
@@ -87,7 +102,9 @@ def any_commit_vouches() -> AbstractContextManager[Any]:
     """Tags recorded by earlier commits than the last are taken for a snapshot too."""
 
     def vouched_for(view: View) -> bool:
-        notes = all(held.note is None or view.own.seen.get(key) == held.tag for key, held in view.held.items())
+        notes = all(
+            held.note is None or view.own.seen.get(key) == held.tag for key, held in view.held.items()
+        )
         return notes and view.agrees()
 
     return mock.patch.object(View, "vouched_for", vouched_for)
@@ -95,7 +112,7 @@ def any_commit_vouches() -> AbstractContextManager[Any]:
 
 def silent_reader() -> AbstractContextManager[Any]:
     """A turn that changes nothing writes nothing, even where a document moved in another conversation."""
-    return mock.patch.object(View, "agrees", lambda _: True)
+    return mock.patch.object(View, "agrees", return_value=True)
 
 
 def only_the_changed() -> AbstractContextManager[Any]:
@@ -115,7 +132,7 @@ def unverified_notes() -> AbstractContextManager[Any]:
 
 def own_success_unknown() -> AbstractContextManager[Any]:
     """After a lost acknowledgement nobody looks for the attempt's own name."""
-    return mock.patch.object(conversation.Conversation, "entry", lambda *_: None)
+    return mock.patch.object(conversation.Conversation, "entry", return_value=None)
 
 
 def replies_before_save(store: DocumentStore, runtime: Runtime, delivery: Delivery, received: float) -> Phase:

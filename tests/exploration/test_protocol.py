@@ -1,0 +1,31 @@
+"""Turns are transactions under every interleaving, crash and lost acknowledgement of the scenarios."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+import pytest
+
+from tests.exploration.explore import Exploration, Scenario
+from tests.exploration.scenarios import LARGE, SCENARIOS
+
+EVERYTHING = os.environ.get("EXPLORE") == "all"
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS.keys())
+def test_every_schedule_is_explained_by_one_order_of_whole_turns(scenario: Scenario) -> None:
+    Exploration(scenario).exhaust()
+
+
+@pytest.mark.parametrize("scenario", (SCENARIOS | LARGE).values(), ids=(SCENARIOS | LARGE).keys())
+def test_every_schedule_on_a_transactional_store_is_too(scenario: Scenario) -> None:
+    Exploration(dataclasses.replace(scenario, transactional=True)).exhaust()
+
+
+@pytest.mark.parametrize("scenario", LARGE.values(), ids=LARGE.keys())
+def test_random_schedules_of_more_deliveries_are_too(scenario: Scenario) -> None:
+    if EVERYTHING:
+        Exploration(scenario).exhaust(at_most=50_000_000)
+    else:
+        Exploration(scenario).walk(walks=2_000, seed=45)
