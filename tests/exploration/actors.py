@@ -170,9 +170,9 @@ class Actor:
         live, self._live = self._live, None
         self._attempt = node.attempt
         if live is not None and live[0] is node:
-            running, self._sent = live[1], list(node.sent)
+            running, self._sent[:] = live[1], node.sent
         else:
-            self._sent = list(node.sent_before)
+            self._sent[:] = node.sent_before
             assert node.phase is not None
             running = node.phase(self._sent.append)
             for then, earlier in node.answers:

@@ -8,7 +8,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-from bots.turn import commit, conversation, envelope, ledger, snapshot
+from bots.turn import aftercare, commit, conversation, envelope, ledger, snapshot
 from bots.turn.commit import Attempt
 from bots.turn.outcome import Aborted, Committed
 from bots.turn.snapshot import Redelivered, Snapshot, begin
@@ -128,6 +128,11 @@ def only_the_changed() -> AbstractContextManager[Any]:
 def unverified_notes() -> AbstractContextManager[Any]:
     """A note counts although a stock bot has written over the state it belongs to."""
     return mock.patch.object(envelope, "tag_of", lambda txn, _: f"{txn}.")
+
+
+def seen_forgotten_unread() -> AbstractContextManager[Any]:
+    """Entries of `seen` leave although their documents still hold the notes that they decide."""
+    return mock.patch.object(aftercare, "_decides", return_value=False)
 
 
 def own_success_unknown() -> AbstractContextManager[Any]:

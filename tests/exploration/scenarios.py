@@ -49,6 +49,7 @@ group = history(
         Turn("t", "B", ("D", "E"), ("B",)),
     )
 )
+group_of_e = history(*deliver(Turn("q", "C", ("D",), ("C", "D")), Turn("p", "C", ("E",), ("C", "E"))))
 stock: dict[str, Stored] = {"C": (1, '{"log":"p"}'), "D": (1, '{"log":"p"}')}
 
 

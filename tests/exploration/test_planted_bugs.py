@@ -43,6 +43,7 @@ BUGS: Final[dict[str, tuple[Callable[[], AbstractContextManager[Any]], Scenario]
     ),
     "documents only read are not held": (planted.only_the_changed, SCENARIOS["two shared documents"]),
     "notes not bound to their state": (planted.unverified_notes, SCENARIOS["a stock bot wrote over a note"]),
+    "evidence forgotten": (planted.seen_forgotten_unread, SCENARIOS["more users seen than are kept"]),
     "own success not recognised": (planted.own_success_unknown, SCENARIOS["no activity id"]),
 }
 

@@ -7,8 +7,9 @@ import os
 
 import pytest
 
-from tests.exploration.explore import Exploration, Scenario
-from tests.exploration.scenarios import LARGE, SCENARIOS
+from tests.exploration.explore import Exploration, Scenario, ViolationError
+from tests.exploration.scenarios import LARGE, SCENARIOS, deliver, group_of_e, knows_e, of_d
+from tests.exploration.turns import Turn
 
 EVERYTHING = os.environ.get("EXPLORE") == "all"
 
@@ -29,3 +30,15 @@ def test_random_schedules_of_more_deliveries_are_too(scenario: Scenario) -> None
         Exploration(scenario).exhaust(at_most=50_000_000)
     else:
         Exploration(scenario).walk(walks=2_000, seed=45)
+
+
+def test_order_between_turns_without_a_common_document_may_differ_from_the_clock() -> None:
+    """The one limit that the protocol states: `w` is answered before `k` begins, yet counts as later.
+
+    `u` has read what `w` changes, and `k` has not seen `u`; `w` and `k` have no document in common.
+    """
+    causal_reverse = Scenario(
+        deliver(of_d, Turn("w", "B", ("D",), ("D",)), knows_e, tidies=False), group_of_e
+    )
+    with pytest.raises(ViolationError):
+        Exploration(causal_reverse).exhaust()
