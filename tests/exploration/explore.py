@@ -14,7 +14,7 @@ from tests.exploration.actors import Actor, AskingStore, TransactionalAskingStor
 from tests.exploration.sequence import run, runtime
 from tests.exploration.serial import Happened, explains
 from tests.exploration.turns import CONVERSATIONS, Delivery, Script, delivering, text_of
-from tests.exploration.world import State, Step, Stored, World
+from tests.exploration.world import State, Step, Stored, World, answered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,8 +51,11 @@ class Scenario:
 
 @dataclasses.dataclass(frozen=True)
 class Explored:
+    """What was visited; `answered` is the largest number of deliveries answered in one state."""
+
     states: int
     steps: int
+    answered: int
     seconds: float
 
 
@@ -76,7 +79,7 @@ class Exploration:
         began = time.perf_counter()
         came_from: dict[State, tuple[State, Step] | None] = {self._start: None}
         waiting = deque([self._start])
-        steps = 0
+        steps = most = 0
         while waiting:
             state = waiting.popleft()
             for step, after in self._world.steps(state):
@@ -86,14 +89,15 @@ class Exploration:
                 came_from[after] = (state, step)
                 if not self._holds(after):
                     raise ViolationError(self._story(after, _path(came_from, after)))
+                most = max(most, len(answered(after)))
                 waiting.append(after)
             assert len(came_from) <= at_most, f"more than {at_most} states"
-        return Explored(len(came_from), steps, time.perf_counter() - began)
+        return Explored(len(came_from), steps, most, time.perf_counter() - began)
 
     def walk(self, walks: int, seed: int) -> Explored:
         """Take random walks to the end of the scenario, checking every state on the way."""
         began, choose = time.perf_counter(), random.Random(seed)  # noqa: S311 - a reproducible search, no secret
-        steps = 0
+        steps = most = 0
         for _ in range(walks):
             state, path = self._start, list[Step]()
             while options := list(self._world.steps(state)):
@@ -102,7 +106,8 @@ class Exploration:
                 steps += 1
                 if not self._holds(state):
                     raise ViolationError(self._story(state, path))
-        return Explored(walks, steps, time.perf_counter() - began)
+            most = max(most, len(answered(state)))
+        return Explored(walks, steps, most, time.perf_counter() - began)
 
     def _actor(self, number: int, delivery: Delivery) -> Actor:
         scenario = self._scenario
