@@ -15,27 +15,24 @@ first, which decides.
 Why it is right. Call the *logical* value of a document what its last committed turn left in it.
 
 1. A snapshot is the logical values of one moment, not older than the load. Either two equal loads enclose a
-moment
-   at which everything loaded, deciders too, existed together, and the notes are judged there. Or C's last
-   commit recorded the very tags that were loaded: these values were the logical ones together at that
+   moment at which everything loaded, deciders too, existed together, and the notes are judged there. Or C's
+   last commit recorded the very tags that were loaded: these values were the logical ones together at that
    commit's place in the order, and each still was when it was loaded (tags never come back), so no turn
    answered before is missed.
 2. A turn that changes a D writes every D it loaded, each expecting the version of the snapshot. Nobody writes
-over
-   such a note before it is decided. So when C is written, everything the turn read is still the logical
+   over such a note before it is decided. So when C is written, everything the turn read is still the logical
    value, and all it wrote becomes so at once: that write is its place in the serial order.
 3. A turn that changes only C takes its place as late as what it read allows: when C is written, or just
-before the first
-   change of a D it read. Another turn of the conversation could stand on the wrong side of it only by loading
-   the old C with a newer D. Then D's tag is not the one in `seen`, and such a turn writes C even if it has
-   nothing to change, so one of the two fails. A turn that writes nothing takes the moment of its snapshot.
+   before the first change of a D it read. Another turn of the conversation could stand on the wrong side of
+   it only by loading the old C with a newer D. Then D's tag is not the one in `seen`, and such a turn writes
+   C even if it has nothing to change, so one of the two fails. A turn that writes nothing takes the moment of
+   its snapshot.
 4. Exactly once: the ledger entry is part of the write that commits; two attempts for an activity expect
-versions of C
-   of which only one is ever replaced, and the later attempt loads a C that has the entry. Entries outlive
-   redelivery.
+   versions of C of which only one is ever replaced, and the later attempt loads a C that has the entry.
+   Entries outlive redelivery.
 5. An unknown outcome is asked for by the attempt's own name, which no other attempt has; a write is sent
-again only as
-   it was, expecting the same version, so of all its copies at most one ever lands, late ones too.
+   again only as it was, expecting the same version, so of all its copies at most one ever lands, late ones
+   too.
 
 Strict, between turns that have a document in common: a turn that begins after another was answered sees what
 it wrote. Of turns in *different* conversations with *no* document in common the order may differ from the
