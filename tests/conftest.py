@@ -22,6 +22,7 @@ from azure.storage.blob.aio import BlobServiceClient
 
 from config import Settings
 from infra.local import emulators
+from infra.local.node import EmulatorError
 from storage import StateStorage, create_storage
 from storage.memory import MemoryStorage
 from storage.remote import is_loopback

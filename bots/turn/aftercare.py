@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from bots.turn.commit import Committed, touch
+from bots.turn.commit import touch
 from bots.turn.conversation import Conversation, build_conversation, parse_conversation
 from bots.turn.envelope import Held, build_document, parse_document
 from bots.turn.view import Verdict, View
@@ -15,6 +15,7 @@ from storage.errors import StorageConflict, StorageUnavailable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bots.turn.outcome import Committed
     from bots.turn.snapshot import Redelivered
 
 
@@ -40,10 +41,11 @@ async def tidy(turn: Committed) -> None:
 
 
 async def mark_delivered(turn: Committed | Redelivered) -> bool:
-    """Record that a turn's replies have arrived, so that a redelivery stays silent; False where it could not be.
+    """Record that a turn's replies have arrived, so that a redelivery stays silent; False where it could not
+    be.
 
-    For slow turns: one save right after sending. It moves the conversation's document on, so a turn under way has
-    to begin again. Other turns are marked by the next `commit` of the conversation, at no cost.
+    For slow turns: one save right after sending. It moves the conversation's document on, so a turn under way
+    has to begin again. Other turns are marked by the next `commit` of the conversation, at no cost.
     """
     key, conversation = turn.conversation_key, turn.conversation
     async for _ in turn.runtime.tries():
@@ -74,10 +76,12 @@ def _without_note(held: Held) -> Write:
 
 
 async def _forget_seen(turn: Committed) -> None:
-    """Drop the oldest entries of `seen`, each once its document is known to hold no note that the entry decides.
+    """Drop the oldest entries of `seen`, each once its document is known to hold no note that the entry
+    decides.
 
-    The documents are loaded after the conversation's version with these entries was written; a note that is not there
-    then never comes back. Without an entry, the next turn with that document loads it twice, and that is all.
+    The documents are loaded after the conversation's version with these entries was written; a note that is
+    not there then never comes back. Without an entry, the next turn with that document loads it twice, and
+    that is all.
     """
     conversation, limits = turn.conversation, turn.runtime.limits
     oldest = [key for key in conversation.seen if key not in (conversation.last or ())]

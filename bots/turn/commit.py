@@ -8,49 +8,14 @@ from typing import TYPE_CHECKING
 from bots.turn import ledger
 from bots.turn.conversation import Conversation, build_conversation, parse_conversation
 from bots.turn.envelope import Held, Note, build_document, parse_document, tag_of
+from bots.turn.outcome import Aborted, Committed
 from storage.contract import DocumentStore, JsonObject, Write
 from storage.errors import StorageConflict, StorageUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from bots.turn.runtime import Runtime
     from bots.turn.snapshot import Snapshot
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Committed:
-    """The turn counts: its replies may leave.
-
-    Attributes:
-        conversation: the conversation's document as committed.
-        written: the other documents as this turn wrote them, each still with its undo note where it has one.
-        txn: the attempt, or None where the turn changed nothing and nothing was written.
-    """
-
-    snapshot: Snapshot
-    conversation: Conversation
-    written: Mapping[str, Held]
-    txn: str | None
-
-    @property
-    def store(self) -> DocumentStore:
-        return self.snapshot.store
-
-    @property
-    def runtime(self) -> Runtime:
-        return self.snapshot.runtime
-
-    @property
-    def conversation_key(self) -> str:
-        return self.snapshot.conversation_key
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Aborted:
-    """The turn does not count, and never will: its replies must not leave. Begin again. `reason` is for the log."""
-
-    reason: str
 
 
 async def commit(
@@ -68,9 +33,10 @@ async def commit(
         replies: the turn's replies, for a delivery of the same activity after a crash.
         delivered: earlier activities of the conversation whose replies the caller knows to have arrived.
 
-    Raises `StorageUnavailable` when the outcome is not known in the end: the delivery must not be acknowledged,
-    and its replies must not leave. The next delivery finds out. Cancelled or killed at any point, it leaves what any
-    other turn can resolve. Raises KeyError for a change of a document that was not asked for.
+    Raises `StorageUnavailable` when the outcome is not known in the end: the delivery must not be
+    acknowledged, and its replies must not leave. The next delivery finds out. Cancelled or killed at any
+    point, it leaves what any other turn can resolve. Raises KeyError for a change of a document that was not
+    asked for.
     """
     unknown = changes.keys() - {snapshot.conversation_key} - snapshot.view.held.keys()
     if unknown:
@@ -79,7 +45,8 @@ async def commit(
 
 
 async def touch(store: DocumentStore, deciders: Mapping[str, Conversation]) -> None:
-    """Write conversations' documents as they are, so that no commit expecting their present versions can succeed.
+    """Write conversations' documents as they are, so that no commit expecting their present versions can
+    succeed.
 
     Whatever it answers, the next load tells: the version moved, or it is tried again.
     """
@@ -90,7 +57,7 @@ async def touch(store: DocumentStore, deciders: Mapping[str, Conversation]) -> N
 
 
 class Attempt:
-    """One attempt to commit. A document counts as it was when the attempt named in its note is not in the decider."""
+    """One attempt to commit what a turn has made of its snapshot."""
 
     def __init__(
         self,
@@ -187,7 +154,7 @@ class Attempt:
         raise StorageUnavailable("nobody can say whether the turn was committed: try again") from failure
 
     def lost(self, failure: Exception) -> bool:
-        """Whether a transactional store refused the attempt for another document: sending it again is no use."""
+        """Whether a transactional store refused it for another document, and will again."""
         return self.store.transactional and isinstance(failure, StorageConflict)
 
     def next_conversation(self) -> Conversation:

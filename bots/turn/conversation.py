@@ -2,9 +2,9 @@
 
     {...state, "$turn": {"ledger": [...], "seen": {D: tag}, "last": [D, ...], "absent"?: true}}
 
-It is never removed: deleted state is written empty, with the record kept. A document without "$turn" was written
-by a stock bot: nothing has been decided yet. Replies are kept as JSON *text*, so that what a user put into them is
-never rebuilt by another program's decoder, nor indexed by the service.
+It is never removed: deleted state is written empty, with the record kept. A document without "$turn" was
+written by a stock bot: nothing has been decided yet. Replies are kept as JSON *text*, so that what a user put
+into them is never rebuilt by another program's decoder, nor indexed by the service.
 """
 
 from __future__ import annotations

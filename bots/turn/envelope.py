@@ -4,13 +4,14 @@ A user's, private or other document D::
 
     {...state, "$turn": {"tag": "txn.digest", "absent"?: true, "undo"?: {"before", "tag", "decider", "base"}}}
 
-A tag names a version of the state: the attempt that wrote it, and a digest of what it wrote. A stock bot that reads
-the document sees one property more and copies it forward when it writes; the digest then no longer fits, which
-gives the document a tag of its own and makes an undo note void: what the stock bot wrote is neither undone nor
-taken for what somebody else saw. "before" is JSON *text*, so that no other program's decoder rebuilds what is in it.
+A tag names a version of the state: the attempt that wrote it, and a digest of what it wrote. A stock bot that
+reads the document sees one property more and copies it forward when it writes; the digest then no longer
+fits, which gives the document a tag of its own and makes an undo note void: what the stock bot wrote is
+neither undone nor taken for what somebody else saw. "before" is JSON *text*, so that no other program's
+decoder rebuilds what is in it.
 
-A deleted document stays as `{"$turn": {"tag", "absent": true}}`, about 70 bytes. Removing it would make "absent"
-a version that comes back, and a turn could not tell that it was there meanwhile.
+A deleted document stays as `{"$turn": {"tag", "absent": true}}`, about 70 bytes. Removing it would make
+"absent" a version that comes back, and a turn could not tell that it was there meanwhile.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ def parse_document(key: str, document: Document | None) -> Held:
 
 
 def build_document(held: Held) -> JsonObject | None:
-    """Return the value to store, or None where the document is to be removed: it never had a version of ours."""
+    """Return the value to store; None: the document is to be removed, it never had a tag."""
     if held.tag is None:
         return held.state
     turn: JsonObject = {"tag": held.tag}

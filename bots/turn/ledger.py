@@ -1,8 +1,8 @@
 """The ledger: which activities have been turned into state, and with which replies.
 
-Entries are bounded, not forgotten: one leaves when it is neither among the newest nor young enough for its activity
-to be delivered again. Both have to hold. By count alone, a burst of messages would push out an entry whose
-redelivery is still on its way, and the activity would count twice.
+Entries are bounded, not forgotten: one leaves when it is neither among the newest nor young enough for its
+activity to be delivered again. Both have to hold. By count alone, a burst of messages would push out an entry
+whose redelivery is still on its way, and the activity would count twice.
 """
 
 from __future__ import annotations

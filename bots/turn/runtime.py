@@ -1,4 +1,4 @@
-"""What the protocol takes from the machine it runs on, and its bounds. Injected, so that a test can own them."""
+"""What the protocol takes from its machine, and its bounds: injected, so that a test can own them."""
 
 from __future__ import annotations
 

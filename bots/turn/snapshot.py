@@ -1,9 +1,9 @@
 """The start of a turn: its documents as they all were at one moment, or the answer that was already given.
 
-Where the conversation's document vouches for what was loaded, one load does. Otherwise the documents are loaded until
-two loads in a row answer the same versions: ETags are never used twice, so between the two loads nothing changed,
-and the documents existed together (double collect; Afek et al., "Atomic snapshots of shared memory", JACM 1993).
-The deciders of undo notes are loaded along, so notes are judged at that same moment.
+Where the conversation's document vouches for what was loaded, one load does. Otherwise the documents are
+loaded until two loads in a row answer the same versions: ETags are never used twice, so between the two loads
+nothing changed, and the documents existed together (double collect; Afek et al., "Atomic snapshots of shared
+memory", JACM 1993). The deciders of undo notes are loaded along, so notes are judged at that same moment.
 """
 
 from __future__ import annotations
@@ -81,12 +81,14 @@ async def begin(
         store: where they are.
         conversation_key: the key of the conversation's document.
         other_keys: the keys of all other documents that the turn may use (user, private, its own kinds).
-        activity_id: the activity's id, or None for a turn that has none; such a turn cannot be recognised again.
-        received: when this delivery arrived, on the clock `runtime.monotonic`; the same for each of its attempts.
+        activity_id: the activity's id, or None for a turn that has none; such a turn cannot be recognised
+        again.
+        received: when this delivery arrived, on the clock `runtime.monotonic`; the same for each of its
+        attempts.
         runtime: clocks, waiting, names, bounds.
 
-    Raises `StorageUnavailable` when the storage does not answer, when the documents do not hold still within the
-    bounds, or when the delivery is so old that its activity could be handled and forgotten: the channel
+    Raises `StorageUnavailable` when the storage does not answer, when the documents do not hold still within
+    the bounds, or when the delivery is so old that its activity could be handled and forgotten: the channel
     must be told to try again. Raises `StateDecodeError` for a document that cannot be read.
     """
     keys = tuple(dict.fromkeys(key for key in other_keys if key != conversation_key))
@@ -112,12 +114,12 @@ async def begin(
             await runtime.sleep(runtime.limits.moment)
         before = view.versions()
     raise StorageUnavailable(
-        f"{conversation_key!r}: its documents were being changed during {runtime.limits.loads} loads; try again"
+        f"{conversation_key!r}: its documents changed during {runtime.limits.loads} loads; try again"
     )
 
 
 def held_still(store: DocumentStore, before: Mapping[str, str | None] | None, view: View) -> bool:
-    """Whether the documents existed together: one load of a transactional store, two equal ones of another."""
+    """Whether the documents existed together: one load of a transactional store, else two equal ones."""
     return store.transactional or before == view.versions()
 
 

@@ -93,8 +93,8 @@ class View:
         """Whether the conversation's document itself says that one load was enough.
 
         Its last commit saw these very versions together; tags never come back, so each has been the current
-        one since then or since it was loaded. It must be the *last* commit: a tag recorded by an earlier one may
-        have been outdated when the last one happened.
+        one since then or since it was loaded. It must be the *last* commit: a tag recorded by an earlier one
+        may have been outdated when the last one happened.
         """
         evident = all(held.note is None or self.own.seen.get(key) == held.tag for key, held in self.held.items())
         return evident and self.agrees() and (self.own.last is None or self.held.keys() <= set(self.own.last))

@@ -1,7 +1,7 @@
 """Running real coroutines one storage operation at a time, any number of times from any point.
 
-A coroutine cannot be copied, but ours are functions of what the storage answered. So an actor's progress is the
-sequence of those answers, kept as a tree: each node knows the operation that comes next. Only a node that
+A coroutine cannot be copied, but ours are functions of what the storage answered. So an actor's progress is
+the sequence of those answers, kept as a tree: each node knows the operation that comes next. Only a node that
 nobody has reached before runs code; the exploration itself then walks the tree.
 """
 
@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bots.turn.runtime import Limits, Runtime
 from storage.contract import ABSENT, ANY, Document, DocumentStore, Write
 from storage.errors import StorageConflict, StorageUnavailable
 from tests.exploration.turns import Again, Delivery, Next, Phase, Running, Script
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 UNAVAILABLE = ("unavailable",)
 CONFLICT = ("conflict",)
@@ -74,8 +76,9 @@ class TransactionalAskingStore(AskingStore):
 class Node:
     """An actor after certain answers: what it asks next (None: it has ended) and what it has sent so far.
 
-    The answers are those of the present phase. Of earlier ones only the number of the attempt is left, and what the
-    phase before has handed over; so attempts that begin after different failures are one node, and so on.
+    The answers are those of the present phase. Of earlier ones only the number of the attempt is left, and
+    what the phase before has handed over; so attempts that begin after different failures are one node, and
+    so on.
     """
 
     __slots__ = ("answers", "attempt", "children", "operation", "phase", "received", "sent", "sent_before")
@@ -129,12 +132,12 @@ class Actor:
             limits=limits,
         )
 
-    def start(self, attempt: int, received: float, time: float) -> Node:
+    def start(self, attempt: int, received: float, time: float, sent: tuple[str, ...] = ()) -> Node:
         """The node of an attempt's first operation."""
         if attempt > self._delivery.attempts:
-            return self._enter(attempt, received, time, "", None, ())
+            return self._enter(attempt, received, time, "", None, sent)
         phase = self._script(self._store, self._runtime, self._delivery, received)
-        return self._enter(attempt, received, time, "", phase, ())
+        return self._enter(attempt, received, time, "", phase, sent)
 
     def after(self, node: Node, time: float, answer: Answer) -> Node:
         """The node that `answer` leads to."""
@@ -144,7 +147,13 @@ class Actor:
         return child
 
     def _enter(
-        self, attempt: int, received: float, time: float, past: str, phase: Phase | None, sent: tuple[str, ...]
+        self,
+        attempt: int,
+        received: float,
+        time: float,
+        past: str,
+        phase: Phase | None,
+        sent: tuple[str, ...],
     ) -> Node:
         key = (attempt, received, time, past, sent) if phase else sent
         if key not in self._first:
@@ -157,9 +166,9 @@ class Actor:
         live, self._live = self._live, None
         self._attempt = node.attempt
         if live is not None and live[0] is node:
-            running, self._sent = live[1], list(node.sent)
+            running, self._sent[:] = live[1], node.sent
         else:
-            self._sent = list(node.sent_before)
+            self._sent[:] = node.sent_before
             assert node.phase is not None
             running = node.phase(self._sent.append)
             for then, earlier in node.answers:
@@ -167,7 +176,7 @@ class Actor:
         came = self._step(running, time, answer)
         sent = tuple(self._sent)
         if isinstance(came, Again):
-            return self.start(node.attempt + 1, node.received, time)
+            return self.start(node.attempt + 1, node.received, time, sent)
         if isinstance(came, Next):
             return self._enter(node.attempt, node.received, time, came.fingerprint, came.phase, sent)
         if came is None:

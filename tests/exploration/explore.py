@@ -6,20 +6,23 @@ import dataclasses
 import random
 import time
 from collections import deque
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from bots.turn.runtime import Limits
 from bots.turn.snapshot import Snapshot, begin
 from tests.exploration.actors import Actor, AskingStore, TransactionalAskingStore
 from tests.exploration.sequence import run, runtime
 from tests.exploration.serial import Happened, explains
-from tests.exploration.turns import Delivery, Script, delivering, text_of
-from tests.exploration.world import State, Step, Stored, World
+from tests.exploration.turns import CONVERSATIONS, Delivery, Script, delivering, text_of
+from tests.exploration.world import State, Step, Stored, World, answered
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 LIMITS = Limits(loads=6, patience=0, tries=3, ledger_entries=3, ledger_age=100.0, seen=4)
 
 
-class Violation(AssertionError):
+class ViolationError(AssertionError):
     """Raised with the schedule that breaks an invariant, step by step."""
 
 
@@ -31,7 +34,8 @@ class Scenario:
         deliveries: who delivers what; the same turn twice is a redelivery.
         history: the documents at the start.
         faults: how many storage operations may go wrong.
-        times: the clock's readings in order; it moves on at any moment.
+        times: the clock's readings in order; it moves on at any moment, and deliveries begin during the
+        first.
         txn: the name of every attempt, where it is not to be a fresh one (a planted bug).
     """
 
@@ -47,8 +51,11 @@ class Scenario:
 
 @dataclasses.dataclass(frozen=True)
 class Explored:
+    """What was visited; `answered` is the largest number of deliveries answered in one state."""
+
     states: int
     steps: int
+    answered: int
     seconds: float
 
 
@@ -66,11 +73,11 @@ class Exploration:
         self._before = self._documents(self._start.store)
 
     def exhaust(self, at_most: int = 5_000_000) -> Explored:
-        """Visit every state that can be reached; raise `Violation` with a shortest schedule to a wrong one."""
+        """Visit every state; raise `ViolationError` with a shortest schedule to a wrong one."""
         began = time.perf_counter()
         came_from: dict[State, tuple[State, Step] | None] = {self._start: None}
         waiting = deque([self._start])
-        steps = 0
+        steps = most = 0
         while waiting:
             state = waiting.popleft()
             for step, after in self._world.steps(state):
@@ -79,15 +86,16 @@ class Exploration:
                     continue
                 came_from[after] = (state, step)
                 if not self._holds(after):
-                    raise Violation(self._story(after, _path(came_from, after)))
+                    raise ViolationError(self._story(after, _path(came_from, after)))
+                most = max(most, len(answered(after)))
                 waiting.append(after)
             assert len(came_from) <= at_most, f"more than {at_most} states"
-        return Explored(len(came_from), steps, time.perf_counter() - began)
+        return Explored(len(came_from), steps, most, time.perf_counter() - began)
 
     def walk(self, walks: int, seed: int) -> Explored:
         """Take random walks to the end of the scenario, checking every state on the way."""
         began, choose = time.perf_counter(), random.Random(seed)  # noqa: S311 - a reproducible search, no secret
-        steps = 0
+        steps = most = 0
         for _ in range(walks):
             state, path = self._start, list[Step]()
             while options := list(self._world.steps(state)):
@@ -95,8 +103,9 @@ class Exploration:
                 path.append(step)
                 steps += 1
                 if not self._holds(state):
-                    raise Violation(self._story(state, path))
-        return Explored(walks, steps, time.perf_counter() - began)
+                    raise ViolationError(self._story(state, path))
+            most = max(most, len(answered(state)))
+        return Explored(walks, steps, most, time.perf_counter() - began)
 
     def _actor(self, number: int, delivery: Delivery) -> Actor:
         scenario = self._scenario
@@ -113,7 +122,7 @@ class Exploration:
         return self._explained[key]
 
     def _happened(self, state: State) -> tuple[Happened, ...]:
-        """The turns so far: the deliveries of one activity together, but those that only read each for itself."""
+        """The turns so far: deliveries of one activity together, those that only read each for itself."""
         turns: dict[str, Happened] = {}
         names = [each.turn.name for each in self._scenario.deliveries]
         for number, progress in enumerate(state.actors):
@@ -130,7 +139,7 @@ class Exploration:
         """The documents as the next turn would find them if everybody else had crashed."""
         if store not in self._read:
             keys = self._world.keys
-            conversations = {each.turn.conversation for each in self._scenario.deliveries}
+            conversations = CONVERSATIONS.intersection(keys)
             found: dict[str, str | None] = {}
             for conversation in sorted(conversations):
                 others = [key for key in keys if key not in conversations]
@@ -143,7 +152,7 @@ class Exploration:
     def _view(self, store: tuple[Stored, ...], conversation: str, others: list[str]) -> dict[str, str | None]:
         now = runtime("reader", self._scenario.limits)
         reading = begin(AskingStore(), conversation, others, None, received=0.0, runtime=now)
-        snapshot = run(reading, dict(zip(self._world.keys, store, strict=True)))  # type: ignore[arg-type]
+        snapshot = run(reading, dict(zip(self._world.keys, store, strict=True)))
         assert isinstance(snapshot, Snapshot)
         return {key: text_of(state) for key, state in snapshot.documents.items()}
 

@@ -1,14 +1,16 @@
-"""One coroutine after another on the model of the storage: what a world begins with, and what a reader finds."""
+"""One coroutine at a time on the model of the storage: how a world begins, and what a reader finds."""
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bots.turn.runtime import Limits, Runtime
 from tests.exploration.actors import AskingStore, Operation
 from tests.exploration.turns import Delivery, Next, delivering
 from tests.exploration.world import Stored, etag_of
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Mapping
 
 Result = TypeVar("Result")
 Store = dict[str, Stored]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from tests.exploration.turns import Turn
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from tests.exploration.turns import Turn
 
 
 class Happened(NamedTuple):
@@ -25,7 +27,8 @@ class Happened(NamedTuple):
 def explains(
     before: Mapping[str, str | None], happened: Iterable[Happened], documents: Mapping[str, str | None]
 ) -> bool:
-    """Whether some serial order of the turns, each at most once, gives these replies and leaves these documents.
+    """Whether some serial order of the turns, each at most once, gives these replies and leaves these
+    documents.
 
     Strict: a turn comes after those that had been answered before it began. One that was never answered may
     have taken place or not (its replica crashed).

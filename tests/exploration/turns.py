@@ -12,7 +12,8 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
 from bots.turn.aftercare import mark_delivered, tidy
-from bots.turn.commit import Committed, commit
+from bots.turn.commit import commit
+from bots.turn.outcome import Committed
 from bots.turn.snapshot import Redelivered, Snapshot, begin
 from storage.errors import StorageUnavailable
 
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
     from bots.turn.runtime import Runtime
     from storage.contract import DocumentStore, JsonObject
 
+CONVERSATIONS = frozenset("ABC")  # every other key is a user's document
 States = dict[str, str | None]
 
 
 @dataclasses.dataclass(frozen=True)
 class Turn:
-    """An activity and what the bot does with it: which documents it loads, and which it changes or deletes."""
+    """An activity, and which documents the bot loads for it, changes and deletes."""
 
     name: str
     conversation: str
@@ -62,7 +64,7 @@ class Delivery:
 
 @dataclasses.dataclass(frozen=True)
 class Next:
-    """What a phase of a delivery goes on with. The fingerprint says all that the next phase knows of the past."""
+    """What a delivery goes on with. The fingerprint says all that the next phase knows of the past."""
 
     fingerprint: str
     phase: Phase

@@ -1,26 +1,28 @@
 """A world of deliveries and one storage, and every step that can happen next in it.
 
-The storage is the contract: each key of a load or a save is a step of its own, in any order, unless the storage is
-transactional. What can go wrong, as often as the scenario allows: a load is not answered; a write is not answered, and
-lands at any later time or never; a write lands and is answered with a conflict (an SDK that retried its own
-success). A crash needs no step: it is an actor that takes none any more, and the invariants are checked in every
-state as if all who have not finished had crashed there.
+The storage is the contract: each key of a load or a save is a step of its own, in any order, unless the
+storage is transactional. What can go wrong, as often as the scenario allows: a load is not answered; a write
+is not answered, and lands at any later time or never; a write lands and is answered with a conflict (an SDK
+that retried its own success). A crash needs no step: it is an actor that takes none any more, and the
+invariants are checked in every state as if all who have not finished had crashed there.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tests.exploration.actors import CONFLICT, UNAVAILABLE, Actor, Answer, Change, Node
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 Stored = tuple[int, str | None]  # how often the key was written, and its text (None: absent)
 Step = tuple[str, str, str]  # who, what, the key or ""
 
 
 class Progress(NamedTuple):
-    """An actor: where it is, what its present call has done so far, and who had been answered when it started."""
+    """An actor: where it is, what its present call has done, and who had been answered when it started."""
 
     node: Node
     done: tuple[tuple[str, object], ...] = ()
@@ -54,6 +56,8 @@ class World:
         for number, progress in enumerate(state.actors):
             who = self.actors[number]
             if progress.node is who.root:
+                if state.time:
+                    continue  # the channel has given up delivering
                 now = self.times[state.time]
                 progress = Progress(who.start(1, now, now), (), answered(state))
             if progress.node.operation is None:
@@ -80,7 +84,10 @@ class World:
             yield (name, "loads, and gets no answer", ""), failed._replace(faults=state.faults - 1)
         if self.transactional:
             every = tuple((key, self._at(state.store, key)) for key in operation.keys)
-            yield (name, "loads", " ".join(operation.keys)), self._answered(state, number, progress, _found(every))
+            yield (
+                (name, "loads", " ".join(operation.keys)),
+                self._answered(state, number, progress, _found(every)),
+            )
             return
         read = dict(progress.done)
         for key in operation.keys:

@@ -1,4 +1,4 @@
-"""Bots behind real HTTP: the application, a connector that takes its replies, and a storage that can be made to fail."""
+"""Bots behind real HTTP: the application, a connector that takes its replies, a storage that can be made to fail."""
 
 from __future__ import annotations
 
@@ -94,8 +94,8 @@ class SeparateStorage(BenchStorage):
             await asyncio.sleep(0)
             try:
                 etags |= await MemoryStorage.save(self, {key: write})
-            except StorageConflict as conflict:
-                conflicts.append(conflict)
+            except StorageConflict as error:
+                conflicts.append(error)
         for conflict in conflicts:
             raise conflict
         return etags
