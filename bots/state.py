@@ -8,15 +8,15 @@ https://learn.microsoft.com/azure/bot-service/bot-builder-concept-state
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from typing import Any
 
-from botbuilder.core import BotState, StatePropertyAccessor, TurnContext
+from botbuilder.core import BotState, TurnContext
 from botbuilder.core import ConversationState as _ConversationState
 from botbuilder.core import PrivateConversationState as _PrivateConversationState
 from botbuilder.core import UserState as _UserState
 
+from bots.property import PropertyAccessor
 from bots.turn.documents import Documents, TurnDocuments, is_same
 from bots.turn.envelope import TURN
 from storage.base import StateStorage
@@ -133,51 +133,6 @@ class StoredState(BotState):
             return False
         again = self._codec.encode(_decode(self._codec, before, key), key)
         return not is_same(value, {**again, **_record(stored)})
-
-
-class PropertyAccessor(StatePropertyAccessor):
-    """Reads and writes one property of a scope of state."""
-
-    def __init__(self, bot_state: StoredState, name: str) -> None:
-        self._bot_state = bot_state
-        self._name = name
-
-    @property
-    def name(self) -> str:
-        """The property's name in the document."""
-        return self._name
-
-    async def get(self, turn_context: TurnContext, default_value_or_factory: Any = None) -> Any:
-        """Return the property; where there is none, set it to the default and return that.
-
-        Args:
-            turn_context: the turn.
-            default_value_or_factory: a value (copied), or a function or class that makes one. A class so named
-                may be stored: nothing else has to be registered for it.
-        """
-        if default_value_or_factory is not None:
-            named = default_value_or_factory
-            self._bot_state.allow(named if isinstance(named, type) else type(named))
-        try:
-            return await self._bot_state.get_property_value(turn_context, self._name)
-        except KeyError:
-            if default_value_or_factory is None:
-                return None
-        value = (
-            default_value_or_factory()
-            if callable(default_value_or_factory)
-            else copy.deepcopy(default_value_or_factory)
-        )
-        await self.set(turn_context, value)
-        return value
-
-    async def set(self, turn_context: TurnContext, value: Any) -> None:
-        """Set the property; it is stored by `save_changes`."""
-        await self._bot_state.set_property_value(turn_context, self._name, value)
-
-    async def delete(self, turn_context: TurnContext) -> None:
-        """Remove the property; it is gone from the storage after `save_changes`."""
-        await self._bot_state.delete_property_value(turn_context, self._name)
 
 
 class ConversationState(StoredState, _ConversationState):

@@ -20,17 +20,14 @@ from typing import Final
 from botbuilder.core import ConversationState, Middleware, TurnContext
 
 from bots.state import StoredState
-from bots.turn.aftercare import mark_delivered, tidy
-from bots.turn.commit import Aborted, Committed, commit
 from bots.turn.context import TurnScene
 from bots.turn.delivery import Deliveries, delivery_id, is_answered_by_response
 from bots.turn.documents import TurnDocuments
 from bots.turn.errors import RepliesNotDelivered, TurnConflict
+from bots.turn.protocol import Aborted, Committed, Redelivered, Runtime, Snapshot, begin, commit, mark_delivered, tidy
 from bots.turn.queue import ConversationQueue
 from bots.turn.recorded import record, restore
 from bots.turn.replies import Reply
-from bots.turn.runtime import Runtime
-from bots.turn.snapshot import Redelivered, Snapshot, begin
 from storage.contract import DocumentStore, JsonObject
 from storage.errors import StorageError
 

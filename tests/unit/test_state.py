@@ -362,6 +362,18 @@ async def test_a_typed_property_that_no_bot_names_in_this_turn_survives_untouche
     assert after["order"] == before["order"]
 
 
+async def test_a_class_that_only_a_function_names_is_read_by_a_process_that_has_not_written_it(
+    storage: CountingStorage,
+) -> None:
+    for name in ("Ada", "Grace"):
+        fresh = CountingStorage(storage._documents)
+        state, turn = ConversationState(fresh), new_turn()
+        profile = await state.create_property("p").get(turn, lambda: Profile(tags=["new"]))
+        assert (profile.name, profile.tags) == (None if name == "Ada" else "Ada", ["new"])
+        profile.name = name
+        await state.save_changes(turn)
+
+
 async def test_a_turn_that_reads_beside_an_unnamed_class_writes_nothing(storage: CountingStorage) -> None:
     await put(storage, {"order": {"py/object": "somewhere.Else", "items": [1]}, "p": 1})
     turn, state = new_turn(), ConversationState(storage)
