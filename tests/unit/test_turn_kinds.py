@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from botbuilder.core import BotState, TurnContext
+from botbuilder.core import ConversationState as Stock
+from botbuilder.core import MemoryStorage as StockMemory
 from botbuilder.schema import ConversationReference
 
 from bots.state import ConversationState, PrivateConversationState, StoredState, UserState
@@ -28,7 +30,7 @@ async def test_an_activity_of_any_type_counts_once_however_often_it_is_delivered
 
 async def test_expected_replies_come_in_the_answer_and_typing_with_them(bench: Bench) -> None:
     async def logic(context: TurnContext, conversation: ConversationState, _user: UserState) -> None:
-        await context.update_activity((await _said(context, "earlier")))
+        await context.update_activity(await _said(context, "earlier"))
         await context.send_activity(str(await count(context, conversation)))
 
     replica = await bench.of(logic)
@@ -171,7 +173,8 @@ async def test_private_conversation_state_and_a_scope_of_ones_own_are_part_of_th
 
 async def test_an_activity_without_a_user_has_no_user_state_and_runs_all_the_same(bench: Bench) -> None:
     bot = InProcess(bench.storage, counting)
-    for sender in (None, {}):
+    senders: list[dict[str, str] | None] = [None, {}]
+    for sender in senders:
         await bot.run(bench.activity("event", **{"from": sender}))
     assert await bench.storage.states() == {C: {"count": 2}}
     assert {key for call in bench.storage.calls for key in call.keys} == {C}
@@ -186,8 +189,5 @@ async def test_an_activity_without_an_id_is_none_that_was_delivered_before(bench
 
 
 async def test_the_sdks_own_state_classes_are_refused_with_the_name_of_ours() -> None:
-    from botbuilder.core import ConversationState as Stock
-    from botbuilder.core import MemoryStorage as StockMemory
-
     with pytest.raises(TypeError, match=r"ConversationState .*bots\.state"):
-        TurnTransaction(BenchStorage(), Stock(StockMemory()))  # type: ignore[arg-type]
+        TurnTransaction(BenchStorage(), Stock(StockMemory()))

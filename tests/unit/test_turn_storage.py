@@ -78,9 +78,7 @@ async def test_a_user_document_that_moved_in_another_conversation_is_loaded_twic
         await bench.settled(replica)
     bench.storage.calls.clear()
     assert await replica.status(bench.message("conversation")) == 201
-    assert bench.storage.operations() == (
-        ["load", "save"] if bench.storage.transactional else ["load", "load", "save"]
-    )
+    assert bench.storage.operations() == (["load", "save"] if bench.storage.transactional else ["load", "load", "save"])
 
 
 @pytest.mark.parametrize("operation", ["load", "save"])

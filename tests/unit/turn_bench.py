@@ -1,10 +1,11 @@
-"""Bots behind real HTTP: the application, a connector that takes its replies, and a storage that can be made to fail."""
+"""Bots behind real HTTP: the application, a connector that takes its replies, a storage that can be made to fail."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -102,8 +103,8 @@ class SeparateStorage(BenchStorage):
                 etags |= await MemoryStorage.save(self, {key: write})
             except StorageConflict as conflict:
                 conflicts.append(conflict)
-        for conflict in conflicts:
-            raise conflict
+        if conflicts:
+            raise conflicts[0]
         return etags
 
 
@@ -280,12 +281,11 @@ def losing(bench: Bench, other: Replica, times: int) -> Callable[[Call], Any]:
 class InProcess:
     """A bot without HTTP: the SDK's TestAdapter, set up as any app of the SDK's kind installs the transaction."""
 
-    def __init__(self, storage: BenchStorage, logic: Logic) -> None:
+    def __init__(self, storage: BenchStorage, logic: Logic, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.conversation_state, self.user_state = ConversationState(storage), UserState(storage)
         self.adapter = TestAdapter()
-        self.turns = TurnTransaction(
-            storage, self.conversation_state, self.user_state, runtime=Runtime(sleep=_short)
-        )
+        runtime = Runtime(sleep=_short, monotonic=monotonic)
+        self.turns = TurnTransaction(storage, self.conversation_state, self.user_state, runtime=runtime)
         self.adapter.use(self.turns)
         self.adapter.on_turn_error = for_bugs_only(self.adapter.on_turn_error)
         self._bot = LogicBot(logic, self.conversation_state, self.user_state)
