@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
-from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
@@ -149,14 +148,9 @@ def _port(value: str) -> int:
 
 
 def _url(value: str) -> str:
-    expected = "https://HOST or https://HOST:PORT, without a key, password or signature in it"
-    _text(r"https?://[\w.:[\]-]+(/[\w/-]*)?", expected)(value.lower())
-    try:
-        usable = urlsplit(value).hostname and urlsplit(value).port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise ValueError(expected)
+    found = re.fullmatch(r"https?://([\w.-]+|\[[\da-f:.]+])(:(\d{1,5}))?(/[\w/-]*)?", value, re.ASCII | re.IGNORECASE)
+    if not (found and 0 < int(found[3] or 443) <= 65535):
+        raise ValueError("https://HOST or https://HOST:PORT, without a key, password or signature in it")
     return value
 
 

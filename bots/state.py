@@ -3,6 +3,7 @@
 A bot uses these classes like the SDK's own, which they extend: `create_property`, `get` with a default, `set`,
 `save_changes`. What differs is that they keep their word: a document is read once a turn and written only when it
 changed, conditional on the version that was read; an empty document, a cleared one and a falsy value are values.
+In a turn transaction (`bots.turn`) "read" and "written" mean the turn's own documents until it commits.
 https://learn.microsoft.com/azure/bot-service/bot-builder-concept-state
 """
 
@@ -119,7 +120,6 @@ class StoredState(BotState):
         return self._storage.codec
 
     def _documents(self, turn_context: TurnContext, key: str) -> Documents:
-        """Where the document is during this turn: with the transaction that runs it, otherwise in the storage."""
         return TurnDocuments.of(turn_context, key) or self._storage
 
     def _cache(self, turn_context: TurnContext, key: str, stored: Document | None) -> None:
@@ -129,10 +129,8 @@ class StoredState(BotState):
     def _changed(self, stored: Document | None, value: JsonObject, key: str) -> bool:
         before = stored.value if stored else {}
         # A document may spell the same state in another way than we do; only a change of the state counts.
-        if is_same(value, before):
-            return False
-        again = self._codec.encode(_decode(self._codec, before, key), key)
-        return not is_same(value, {**again, **_record(stored)})
+        again = {**self._codec.encode(_decode(self._codec, before, key), key), **_record(stored)}
+        return not is_same(value, before) and not is_same(value, again)
 
 
 class PropertyAccessor(StatePropertyAccessor):
@@ -151,7 +149,6 @@ class PropertyAccessor(StatePropertyAccessor):
         """Return the property; where there is none, set it to the default and return that.
 
         Args:
-            turn_context: the turn.
             default_value_or_factory: a value (copied), or a function or class that makes one. A class so named
                 may be stored: nothing else has to be registered for it.
         """

@@ -1,4 +1,4 @@
-"""Fixtures of the unit tests."""
+"""What the unit tests share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,15 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.unit.http_channel import Channel, channel
 from tests.unit.turn_bench import Bench, BenchStorage, SeparateStorage, open_bench
+
+
+@pytest.fixture
+async def local() -> AsyncIterator[Channel]:
+    """Sample 45's bot on memory, reached over HTTP."""
+    async with channel() as found:
+        yield found
 
 
 @pytest.fixture(params=[BenchStorage, SeparateStorage], ids=["transactional", "separate"])
