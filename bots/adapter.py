@@ -10,8 +10,7 @@ from botbuilder.core import InvokeResponse, TurnContext
 from botbuilder.integration.aiohttp import CloudAdapter, ConfigurationBotFrameworkAuthentication
 from botbuilder.schema import Activity, ActivityTypes
 
-from bots.turn.errors import RepliesNotDelivered, TryAgain
-from storage.errors import StorageConflict, StorageUnavailable
+from bots.turn.errors import RepliesNotDelivered, for_bugs_only
 
 APOLOGY = ("The bot encountered an error or bug.", "To continue to run this bot, please fix the bot source code.")
 
@@ -31,14 +30,12 @@ class BotIdentity:
 def create_adapter(identity: BotIdentity) -> CloudAdapter:
     """Return the adapter that authenticates the channels' requests and sends the replies."""
     adapter = CloudAdapter(ConfigurationBotFrameworkAuthentication(identity))
-    adapter.on_turn_error = _on_turn_error
+    adapter.on_turn_error = for_bugs_only(_apologise)
     return adapter
 
 
-async def _on_turn_error(turn_context: TurnContext, error: Exception) -> None:
+async def _apologise(turn_context: TurnContext, error: Exception) -> None:
     """Log and apologise. State is left alone: what was stored before the turn is still right."""
-    if isinstance(error, (StorageConflict, StorageUnavailable, TryAgain)):
-        raise error  # nothing was decided: the channel is told to deliver the activity again
     _log.error("the bot's code failed in a turn", exc_info=error)
     if turn_context.activity.type == ActivityTypes.invoke:
         failed = InvokeResponse(status=HTTPStatus.INTERNAL_SERVER_ERROR)

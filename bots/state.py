@@ -20,8 +20,9 @@ from bots.property import PropertyAccessor
 from bots.turn.documents import Documents, TurnDocuments, is_same
 from bots.turn.envelope import TURN
 from storage.base import StateStorage
-from storage.codec import Codec, Undecoded, is_storable
+from storage.codec import Codec, is_storable
 from storage.contract import ABSENT, Document, JsonObject, Write
+from storage.spelling import Undecoded
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""Fixtures of the unit tests."""
+"""What the unit tests share."""
 
 from __future__ import annotations
 

@@ -14,8 +14,9 @@ from tests.unit.http_channel import EMULATOR, Channel, channel
 
 
 async def test_a_message_is_answered_201_and_its_replies_reach_the_connector_in_order(local: Channel) -> None:
-    for text in ("hi", "Ada", "what do you know?"):
-        assert (await local.post(local.body(text=text))).status == 201
+    messages = [local.body(text=text) for text in ("hi", "Ada", "what do you know?")]
+    for message in messages:
+        assert (await local.post(message)).status == 201
     texts = local.texts()
     assert texts[:3] == [
         "What is your name?",
@@ -24,7 +25,7 @@ async def test_a_message_is_answered_201_and_its_replies_reach_the_connector_in_
     ]
     assert [text.partition(":")[0] for text in texts[3:]] == ["Message received at", "Message received from"]
     assert all(EMULATOR["conversation"]["id"] in path for path in local.paths)
-    assert {reply["replyToId"] for reply in local.replies} == set(local.turns)
+    assert [reply["replyToId"] for reply in local.replies] == [messages[at]["id"] for at in (0, 1, 2, 2, 2)]
 
 
 NO_ACTIVITY = {

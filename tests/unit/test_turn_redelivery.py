@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from typing import Any
 
@@ -21,7 +22,7 @@ from botbuilder.schema import (
 )
 
 from bots.state import ConversationState, UserState
-from tests.unit.turn_bench import Bench, C, Call, D, Replica, count, counting, failing
+from tests.unit.turn_bench import Bench, C, Call, D, InProcess, Replica, count, counting, failing
 
 
 async def three(context: TurnContext, conversation: ConversationState, user: UserState) -> None:
@@ -268,3 +269,23 @@ async def test_what_is_sent_later_is_not_delivered_by_a_process_that_redelivers_
     assert bench.connector.texts == []
     assert await new.status(second) == 201  # of these the ledger does not know it
     assert bench.connector.texts == ["a2", "b2", "c2"]
+
+
+@pytest.mark.parametrize("kind", ["message", "invoke"])
+async def test_a_turn_so_slow_that_it_is_delivered_again_meanwhile_is_not_answered_twice(
+    bench: Bench, kind: str
+) -> None:
+    async def logic(context: TurnContext, conversation: ConversationState, _user: UserState) -> None:
+        await context.send_activity(str(await count(context, conversation)))
+        if kind == "invoke":
+            response = InvokeResponse(status=200, body="response")
+            await context.send_activity(Activity(type=ActivityTypes.invoke_response, value=response))
+
+    seconds = itertools.count(step=6)
+    slow, other = InProcess(bench.storage, logic, lambda: next(seconds)), InProcess(bench.storage, logic)
+    activity = bench.activity(kind, name="task/fetch")
+    await slow.run(activity)
+    await other.run(activity)
+    assert slow.texts[:1] == ["1"]
+    # Whether an invoke's response has arrived nobody can know: it stays in the ledger.
+    assert other.texts == ([] if kind == "message" else slow.texts)

@@ -5,17 +5,24 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import pytest
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 from botbuilder.core import Bot, TurnContext
+from botbuilder.core.adapters import TestAdapter
+from botbuilder.schema import Activity
 
 import app as state_bot
 from bots.state import ConversationState, StoredState, UserState
+from bots.turn.errors import for_bugs_only
+from bots.turn.middleware import TurnTransaction
+from bots.turn.runtime import Runtime
 from config import Settings
 from storage import Document, StorageConflict, StorageUnavailable, Write
 from storage.memory import MemoryStorage
@@ -99,6 +106,10 @@ class SeparateStorage(BenchStorage):
         for conflict in conflicts:
             raise conflict
         return etags
+
+
+async def _short(seconds: float) -> None:
+    await asyncio.sleep(seconds / 20)
 
 
 async def _nothing(_call: Call) -> None:
@@ -198,6 +209,7 @@ class Bench:
         """Start another process of `bot` on the same documents."""
         self.storage = storage = self._storage_class(self._documents)
         self._monkeypatch.setattr(state_bot, "create_storage", lambda _settings: storage)
+        self._monkeypatch.setattr(state_bot, "TurnTransaction", partial(TurnTransaction, runtime=Runtime(sleep=_short)))
         application = state_bot.create_app(MEMORY, bot)
         client = await self._stack.enter_async_context(TestClient(TestServer(application)))
         return Replica(client, application)
@@ -264,3 +276,25 @@ def losing(bench: Bench, other: Replica, times: int) -> Callable[[Call], Any]:
             assert await other.status(bench.message("other")) == 201
 
     return hook
+
+
+class InProcess:
+    """A bot without HTTP: the SDK's TestAdapter, set up as any app of the SDK's kind installs the transaction."""
+
+    def __init__(self, storage: BenchStorage, logic: Logic, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.conversation_state, self.user_state = ConversationState(storage), UserState(storage)
+        self.adapter = TestAdapter()
+        runtime = Runtime(sleep=_short, monotonic=monotonic)
+        self.turns = TurnTransaction(storage, self.conversation_state, self.user_state, runtime=runtime)
+        self.adapter.use(self.turns)
+        self.adapter.on_turn_error = for_bugs_only(self.adapter.on_turn_error)
+        self._bot = LogicBot(logic, self.conversation_state, self.user_state)
+
+    async def run(self, activity: dict[str, Any]) -> None:
+        """Run a turn, in the caller's task."""
+        context = TurnContext(self.adapter, Activity().deserialize(activity))
+        await self.adapter.run_pipeline(context, self._bot.on_turn)
+
+    @property
+    def texts(self) -> list[str]:
+        return [activity.text for activity in self.adapter.activity_buffer]

@@ -1,0 +1,193 @@
+"""Every kind of turn is a transaction: events, members, proactive turns; and every kind of state takes part."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from botbuilder.core import BotState, TurnContext
+from botbuilder.core import ConversationState as Stock
+from botbuilder.core import MemoryStorage as StockMemory
+from botbuilder.schema import ConversationReference
+
+from bots.state import ConversationState, PrivateConversationState, StoredState, UserState
+from bots.turn.errors import NestedTurn, TurnConflict, for_bugs_only
+from bots.turn.middleware import TurnTransaction
+from bots.turn.queue import ConversationQueue
+from tests.unit.turn_bench import Bench, BenchStorage, C, D, InProcess, count, counting, losing
+
+
+@pytest.mark.parametrize("kind", ["message", "conversationUpdate", "event", "installationUpdate", "messageReaction"])
+async def test_an_activity_of_any_type_counts_once_however_often_it_is_delivered(bench: Bench, kind: str) -> None:
+    activity = bench.activity(kind, membersAdded=[{"id": "u1"}], name="tick")
+    for _ in range(2):
+        replica = await bench.of(counting)
+        assert [await replica.status(activity) for _ in range(2)] == [201, 201]
+    assert await bench.storage.states() == {C: {"count": 1}}
+    assert len(bench.connector.sent) == 2  # by each of the processes, once
+
+
+async def test_expected_replies_come_in_the_answer_and_typing_with_them(bench: Bench) -> None:
+    async def logic(context: TurnContext, conversation: ConversationState, _user: UserState) -> None:
+        await context.update_activity(await _said(context, "earlier"))
+        await context.send_activity(str(await count(context, conversation)))
+
+    replica = await bench.of(logic)
+    answer = await replica.post(bench.message(deliveryMode="expectReplies"))
+    assert answer.status == 200
+    assert [each["text"] for each in (await answer.json())["activities"]] == ["1"]
+    assert [(sent.method, sent.activity_id) for sent in bench.connector.sent] == [("PUT", "earlier")]
+
+
+async def _said(context: TurnContext, activity_id: str) -> Any:
+    activity = TurnContext.apply_conversation_reference(
+        type(context.activity)(type="message", id=activity_id, text="changed"),
+        TurnContext.get_conversation_reference(context.activity),
+    )
+    activity.id = activity_id
+    return activity
+
+
+def reference_to(bench: Bench, conversation: str = "c1") -> ConversationReference:
+    return ConversationReference().deserialize(
+        {
+            "channelId": "emulator",
+            "serviceUrl": bench.connector.url or "http://localhost",
+            "conversation": {"id": conversation},
+            "user": {"id": "u1"},
+            "bot": {"id": "bot"},
+        }
+    )
+
+
+async def test_a_proactive_turn_is_a_transaction_also_beside_messages(bench: Bench) -> None:
+    bot = InProcess(bench.storage, counting)
+
+    async def proactive(context: TurnContext) -> None:
+        await counting(context, bot.conversation_state, bot.user_state)
+
+    reference = reference_to(bench)
+    await asyncio.gather(
+        *(bot.run(bench.message()) for _ in range(10)),
+        *(bot.adapter.continue_conversation(reference, proactive) for _ in range(10)),
+    )
+    assert await bench.storage.states() == {C: {"count": 20}}
+    assert sorted(int(text.split()[-1]) for text in bot.texts) == list(range(1, 21))
+
+
+async def test_a_turn_that_waits_for_another_of_its_conversation_is_told_so(bench: Bench) -> None:
+    told: list[str] = []
+
+    async def logic(context: TurnContext, conversation: ConversationState, _user: UserState) -> None:
+        await count(context, conversation)
+        with pytest.raises(RuntimeError, match="would wait for itself") as error:
+            await context.adapter.continue_conversation(reference_to(bench), _never)
+        told.append(type(error.value).__name__)
+        await context.send_activity("on it goes")
+
+    bot = InProcess(bench.storage, logic)
+    apologies: list[Exception] = []
+    bot.adapter.on_turn_error = for_bugs_only(_collect(apologies))
+    async with asyncio.timeout(10):
+        await bot.run(bench.message())
+    assert (told, apologies) == ([NestedTurn.__name__], [])
+    assert bot.texts == ["on it goes"]
+
+
+def _collect(errors: list[Exception]) -> Any:
+    async def on_turn_error(_context: TurnContext, error: Exception) -> None:
+        errors.append(error)
+
+    return on_turn_error
+
+
+async def _never(_context: TurnContext) -> None:
+    raise AssertionError("this turn must not run")
+
+
+async def test_a_turn_in_another_conversation_or_in_a_task_of_its_own_works(bench: Bench) -> None:
+    tasks: list[asyncio.Task[None]] = []
+
+    async def logic(context: TurnContext, conversation: ConversationState, user: UserState) -> None:
+        await count(context, conversation)
+
+        async def proactive(other: TurnContext) -> None:
+            await counting(other, conversation, user)
+
+        await context.adapter.continue_conversation(reference_to(bench, "c2"), proactive)
+        tasks.append(asyncio.create_task(context.adapter.continue_conversation(reference_to(bench), proactive)))
+
+    bot = InProcess(bench.storage, logic)
+    async with asyncio.timeout(10):
+        await bot.run(bench.message())
+        await asyncio.gather(*tasks)
+    assert (await bench.storage.states())[C] == {"count": 2}
+    assert [text.split()[-1] for text in bot.texts] == ["1", "2"]
+
+
+async def test_a_turn_behind_one_that_never_ends_gives_up_and_is_to_be_delivered_again() -> None:
+    queue = ConversationQueue(patience=0.01)
+    async with queue.turn("c1"), asyncio.timeout(10):
+
+        async def wait() -> None:
+            async with queue.turn("c1"):
+                raise AssertionError("two turns at once")
+
+        with pytest.raises(TurnConflict, match="c1"):
+            await asyncio.create_task(wait())
+    assert not queue.busy("c1")
+
+
+async def test_private_conversation_state_and_a_scope_of_ones_own_are_part_of_the_turn(bench: Bench) -> None:
+    class TeamState(StoredState, BotState):
+        def get_storage_key(self, turn_context: TurnContext) -> str:
+            return f"teams/{turn_context.activity.channel_data['team']}"
+
+    storage = bench.storage
+    team, private = TeamState(storage, "TeamState"), PrivateConversationState(storage)
+    other = await bench.of(counting)
+    attempts: list[int] = []
+
+    async def logic(context: TurnContext, conversation: ConversationState, user: UserState) -> None:
+        attempts.append(1)
+        for state in (team, private, user, conversation):
+            await count(context, state)
+        if context.activity.text == "crash":
+            raise RuntimeError("a bug in the bot")
+
+    bench.storage = storage
+    bot = InProcess(storage, logic)
+    turns = TurnTransaction(storage, bot.conversation_state, bot.user_state, team, private)
+    bot.adapter._middleware._middleware[:] = [turns]
+    storage.before = losing(bench, other, times=1)
+    await bot.run(bench.message(channelData={"team": "red"}))
+    await turns.aclose()
+    assert len(attempts) == 2
+    counted = {"teams/red": {"count": 1}, f"{C}/users/u1/": {"count": 1}, D: {"count": 1}, C: {"count": 2}}
+    assert await storage.states() == counted
+    with pytest.raises(RuntimeError, match="a bug"):
+        await bot.run(bench.message("crash", channelData={"team": "red"}))
+    assert await storage.states() == counted
+
+
+async def test_an_activity_without_a_user_has_no_user_state_and_runs_all_the_same(bench: Bench) -> None:
+    bot = InProcess(bench.storage, counting)
+    senders: list[dict[str, str] | None] = [None, {}]
+    for sender in senders:
+        await bot.run(bench.activity("event", **{"from": sender}))
+    assert await bench.storage.states() == {C: {"count": 2}}
+    assert {key for call in bench.storage.calls for key in call.keys} == {C}
+
+
+async def test_an_activity_without_an_id_is_none_that_was_delivered_before(bench: Bench) -> None:
+    bot = InProcess(bench.storage, counting)
+    for _ in range(3):
+        await bot.run(bench.message(id=None))
+    assert bot.texts == ["hi 1", "hi 2", "hi 3"]
+    assert await bench.storage.states() == {C: {"count": 3}}
+
+
+async def test_the_sdks_own_state_classes_are_refused_with_the_name_of_ours() -> None:
+    with pytest.raises(TypeError, match=r"ConversationState .*bots\.state"):
+        TurnTransaction(BenchStorage(), Stock(StockMemory()))

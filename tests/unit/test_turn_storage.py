@@ -1,0 +1,226 @@
+"""What a turn asks of the storage, and what becomes of it when the storage fails or another turn is faster."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from botbuilder.core import TurnContext
+
+from bots.state import ConversationState, UserState
+from storage import StorageUnavailable
+from tests.unit.turn_bench import Bench, C, Call, D, InProcess, count, counting, failing, losing
+
+
+async def obedient(context: TurnContext, conversation: ConversationState, user: UserState) -> None:
+    """Count in the states that the message names."""
+    words = context.activity.text.split()
+    if "user" in words:
+        await count(context, user)
+    if "conversation" in words:
+        await count(context, conversation)
+    if "read" in words:
+        await conversation.create_property("count").get(context)
+        await user.create_property("count").get(context)
+    await context.send_activity("done")
+
+
+@pytest.mark.parametrize(
+    ("text", "transactional", "separate", "afterwards"),
+    [
+        ("conversation", ["load", "save"], ["load", "save"], []),
+        ("user", ["load", "save"], ["load", "save", "save"], ["save"]),
+        ("user conversation", ["load", "save"], ["load", "save", "save"], ["save"]),
+        ("read", ["load"], ["load"], []),
+        ("nothing", ["load"], ["load"], []),
+    ],
+)
+async def test_a_turn_costs_one_load_and_one_save_and_one_more_where_it_changes_another_document(
+    bench: Bench, text: str, transactional: list[str], separate: list[str], afterwards: list[str]
+) -> None:
+    replica = await bench.of(obedient)
+    assert await replica.status(bench.message("user conversation")) == 201
+    await bench.settled(replica)
+    bench.storage.calls.clear()
+    answered: list[int] = []
+
+    async def before(_call: Call) -> None:
+        answered.append(len(bench.connector.sent))
+
+    bench.storage.before = before
+    bench.connector.sent.clear()
+    assert await replica.status(bench.message(text)) == 201
+    await bench.settled(replica)
+    expected = transactional if bench.storage.transactional else [*separate, *afterwards]
+    assert bench.storage.operations() == expected
+    on_the_users_path = answered.count(0)
+    assert on_the_users_path == len(transactional if bench.storage.transactional else separate)
+    assert set(bench.storage.calls[0].keys) == {C, D}  # all in parallel
+
+
+async def test_a_redelivery_costs_one_load(bench: Bench) -> None:
+    message = bench.message("user conversation")
+    assert await (await bench.of(obedient)).status(message) == 201
+    replica = await bench.of(obedient)
+    await bench.settled(replica)
+    bench.storage.calls.clear()
+    for _ in range(2):
+        assert await replica.status(message) == 201
+    await bench.settled(replica)
+    assert bench.storage.operations() == ["load", "load"]
+
+
+async def test_a_user_document_that_moved_in_another_conversation_is_loaded_twice_at_most(bench: Bench) -> None:
+    replica = await bench.of(obedient)
+    for conversation in ("c1", "c2"):
+        message = bench.message("user conversation", conversation={"id": conversation})
+        assert await replica.status(message) == 201
+        await bench.settled(replica)
+    bench.storage.calls.clear()
+    assert await replica.status(bench.message("conversation")) == 201
+    assert bench.storage.operations() == (["load", "save"] if bench.storage.transactional else ["load", "load", "save"])
+
+
+@pytest.mark.parametrize("operation", ["load", "save"])
+async def test_while_the_storage_is_away_the_answer_is_503_and_nothing_is_sent_or_stored(
+    bench: Bench, operation: str
+) -> None:
+    replica = await bench.of(obedient)
+    assert await replica.status(bench.message("user conversation")) == 201
+    await bench.settled(replica)
+    before = await bench.storage.states()
+    bench.connector.sent.clear()
+    message = bench.message("user conversation")
+    bench.storage.before = failing(operation, times=99)
+    answer = await replica.post(message)
+    assert answer.status == 503
+    assert int(answer.headers["Retry-After"]) > 0
+    assert bench.connector.sent == []
+    assert await bench.storage.states() == before
+    bench.storage.before = failing(operation, times=0)
+    assert await replica.status(message) == 201
+    assert bench.connector.texts == ["done"]
+    assert await bench.storage.states() == {C: {"count": 2}, D: {"count": 2}}
+
+
+async def test_a_save_that_fails_once_is_tried_again_unseen(bench: Bench) -> None:
+    replica = await bench.of(obedient)
+    bench.storage.before = failing("save")
+    assert await replica.status(bench.message("user conversation")) == 201
+    assert await bench.storage.states() == {C: {"count": 1}, D: {"count": 1}}
+    assert bench.connector.texts == ["done"]
+
+
+async def test_past_the_bound_of_conflicts_the_answer_is_503_without_apology_and_the_state_as_before(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    other, replica = await bench.of(counting), await bench.of(obedient)
+    bench.storage.before = losing(bench, other, times=10_000)
+    answer = await replica.post(bench.message("user conversation"))
+    assert answer.status == 503
+    assert int(answer.headers["Retry-After"]) > 0
+    texts = bench.connector.texts
+    assert texts == [f"other {number}" for number in range(1, len(texts) + 1)]
+    states = await bench.storage.states()
+    assert states[C] == {"count": len(texts)}
+    await bench.settled(replica)
+    bench.storage.before = failing("save", times=0)
+    assert await replica.status(bench.message("user")) == 201  # and nothing of the failed turn is ever acted upon
+    await bench.settled(replica)
+    assert await bench.storage.states() == {C: {"count": len(texts)}, D: {"count": 1}}
+    assert any("attempts" in record.getMessage() for record in caplog.records)
+
+
+async def test_a_value_that_cannot_be_stored_is_the_bots_bug_and_nothing_is_stored(bench: Bench) -> None:
+    async def logic(context: TurnContext, conversation: ConversationState, user: UserState) -> None:
+        await count(context, user)
+        await conversation.create_property("bad").set(context, object())
+        await context.send_activity("never sent")
+
+    replica = await bench.of(logic)
+    assert await replica.status(bench.message()) == 201
+    assert "never sent" not in bench.connector.texts
+    assert len(bench.connector.texts) == 2  # the apology
+    assert await bench.storage.states() == {}
+
+
+@pytest.mark.parametrize("moment", range(3))  # load, save, and where there are no transactions a second save
+async def test_a_turn_cancelled_at_any_operation_leaves_nothing_half_done_and_the_queue_free(
+    bench: Bench, moment: int
+) -> None:
+    bot, calls, reached = InProcess(bench.storage, obedient), iter(range(99)), asyncio.Event()
+
+    async def before(_call: Call) -> None:
+        if next(calls) == moment:
+            reached.set()
+            await asyncio.Event().wait()
+
+    bench.storage.before = before
+    running = asyncio.create_task(bot.run(bench.message("user conversation")))
+    arrived = asyncio.create_task(reached.wait())
+    await asyncio.wait({running, arrived}, return_when=asyncio.FIRST_COMPLETED)
+    running.cancel()
+    arrived.cancel()
+    ended = (await asyncio.gather(running, arrived, return_exceptions=True))[0]
+    bench.storage.before = failing("save", times=0)
+    sent = len(bot.texts)
+    assert (ended is None) == bool(sent)
+    async with asyncio.timeout(10):
+        await bot.run(bench.message("user conversation"))
+        await bot.turns.aclose()
+    assert await bench.storage.states() == {C: {"count": 1 + sent}, D: {"count": 1 + sent}}
+
+
+async def test_a_turn_cancelled_while_a_reply_is_on_its_way_stands_and_sends_it_again_rather_than_not(
+    bench: Bench,
+) -> None:
+    # aiohttp's test server cancels a handler whose client is gone; `python app.py` lets it end.
+    replica = await bench.of(obedient)
+    bench.connector.may_answer.clear()
+    message = bench.message("user conversation")
+    request = asyncio.create_task(replica.status(message))
+    await bench.connector.arrived.wait()
+    request.cancel()
+    await asyncio.gather(request, return_exceptions=True)
+    bench.connector.may_answer.set()
+    assert await replica.status(message) == 201
+    assert bench.connector.texts == ["done", "done"]
+    assert await bench.storage.states() == {C: {"count": 1}, D: {"count": 1}}
+
+
+async def test_shutting_down_waits_for_what_is_done_after_the_replies(bench: Bench) -> None:
+    replica = await bench.of(obedient)
+    go_on, held = asyncio.Event(), asyncio.Event()
+
+    async def before(call: Call) -> None:
+        if call.operation == "save" and bench.connector.sent:
+            held.set()
+            await go_on.wait()
+
+    bench.storage.before = before
+    assert await replica.status(bench.message("user conversation")) == 201
+    if bench.storage.transactional:
+        return  # nothing is left to do
+    await held.wait()
+    closing = asyncio.create_task(replica.client.close())
+    await asyncio.sleep(0)
+    assert not closing.done()
+    go_on.set()
+    await closing
+    [document] = (await bench.storage.load([D])).values()
+    assert "undo" not in document.value["$turn"]
+
+
+async def test_work_after_the_replies_that_fails_is_no_matter_for_the_user(bench: Bench) -> None:
+    replica = await bench.of(obedient)
+
+    async def before(call: Call) -> None:
+        if call.operation == "save" and bench.connector.sent:
+            raise StorageUnavailable("the service is away")
+
+    bench.storage.before = before
+    assert await replica.status(bench.message("user conversation")) == 201
+    await bench.settled(replica)
+    bench.storage.before = failing("save", times=0)
+    assert await replica.status(bench.message("user conversation")) == 201
+    assert await bench.storage.states() == {C: {"count": 2}, D: {"count": 2}}
