@@ -20,15 +20,15 @@ from bots.turn.middleware import TurnTransaction
 from config import ConfigError, Settings, environment
 from storage import StateStorage, StorageError, create_storage
 
+BotFactory = Callable[[ConversationState, UserState], Bot]
+
 STORAGE = web.AppKey("storage", StateStorage)
 TURNS = web.AppKey("turns", TurnTransaction)
 SHUTDOWN_SECONDS = 15.0  # for the turns that run when the process is told to stop
 CANNOT_START = 2  # exit code
 
 
-def create_app(
-    settings: Settings, bot_factory: Callable[[ConversationState, UserState], Bot] = StateManagementBot
-) -> web.Application:
+def create_app(settings: Settings, bot_factory: BotFactory = StateManagementBot) -> web.Application:
     """Return the application: the bot at `POST /api/messages`, with `GET /healthz` and `GET /readyz`.
 
     Args:
@@ -75,13 +75,13 @@ async def _readyz(request: web.Request) -> web.Response:
     return web.json_response({"status": "ok", "storage": str(request.app[STORAGE])})
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, bot_factory: BotFactory = StateManagementBot) -> None:
     """Run the bot until SIGTERM or Ctrl-C, then finish the running turns and close every client.
 
     Raises `ConfigError` where the settings do not work: storage, host or port.
     """
     try:
-        app = create_app(settings)
+        app = create_app(settings, bot_factory)
     except ValueError as error:  # its text may hold a secret: an SDK repeats what it cannot parse
         raise ConfigError(f"STATE_STORAGE={settings.state_storage}: the SDK cannot use its settings") from error
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
@@ -104,12 +104,12 @@ async def serve(settings: Settings) -> None:
         await runner.cleanup()
 
 
-def main() -> int:
-    """Start the bot from the environment; return the process's exit code."""
+def main(bot_factory: BotFactory = StateManagementBot) -> int:
+    """Start the bot from the environment, yours or the sample's; return the process's exit code."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("azure").setLevel(logging.ERROR)  # it logs each request, and what we raise anyway
     try:
-        asyncio.run(serve(Settings.from_env(environment())))
+        asyncio.run(serve(Settings.from_env(environment()), bot_factory))
     except ConfigError as error:
         print(f"state bot: {error}", file=sys.stderr)
         return CANNOT_START
