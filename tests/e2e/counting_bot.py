@@ -10,11 +10,11 @@ import sys
 from typing import Final
 
 from botbuilder.core import ActivityHandler, TurnContext
-from tests.e2e.planted import FAULTS
 
 import app
 from bots.state import ConversationState, UserState
 from demos import stock
+from tests.e2e.planted import FAULTS
 
 KEPT: Final = 5000  # activity ids in a document; a run sends fewer
 SCOPES: Final = ("conversation", "user")

@@ -19,13 +19,17 @@ class Message:
         where: the keys of the two documents that count it: the conversation's and the user's.
         sent: when it was first delivered.
         acknowledged: when a delivery of it was first acknowledged, None: never.
+        answer: what the last delivery that was not acknowledged was answered, for whoever reads the violations.
         replies: those that arrived, in order: (part, {key of a document: the number in it}).
+        other: the texts of those that tell no numbers.
     """
 
     where: tuple[str, str]
     sent: float
     acknowledged: float | None = None
+    answer: object = None
     replies: list[tuple[int, dict[str, int]]] = field(default_factory=list)
+    other: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,8 @@ class History:
                 elif times > 1:
                     yield f"{key}: counted {activity} {times} times"
         for activity, message in self.messages.items():
+            if message.acknowledged is None:
+                yield f"{activity}: never acknowledged, but answered {message.answer}"
             lacking = [key for key in message.where if activity not in self._tally(key).activities]
             if lacking and (message.acknowledged is not None or len(lacking) < len(message.where)):
                 how = "acknowledged" if message.acknowledged is not None else "half applied"
@@ -75,6 +81,8 @@ class History:
             wrong = [numbers for _, numbers in message.replies if numbers != right]
             if wrong:
                 yield f"{activity}: replied {wrong[0]}, stored {right}"
+            if message.other:
+                yield f"{activity}: the user was told {message.other[0]!r}"
             first = list(dict.fromkeys(part for part, _ in message.replies))
             if message.acknowledged is not None and first != list(range(1, self.parts + 1)):
                 yield f"{activity}: acknowledged, and its replies arrived as {first}"

@@ -7,34 +7,31 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from botbuilder.core import TurnContext
 from botbuilder.core.adapters import TestAdapter
 from botbuilder.schema import Activity
-from tests.e2e.conftest import Environment, Start
-from tests.e2e.counting_bot import KEPT, PARTS, SCOPES, CountingBot
-from tests.e2e.history import History, Tally
-from tests.e2e.planted import FAULTS
-from tests.e2e.traffic import Plan, Replicas, Traffic
 
 from bots.state import ConversationState, UserState
 from bots.turn.middleware import TurnTransaction
 from config import Settings
-from infra.local.bot_process import BotProcess
 from infra.local.channel import Channel, Manner
 from storage import create_storage
+from tests.e2e.conftest import Environment, Start
+from tests.e2e.counting_bot import KEPT, PARTS, SCOPES, CountingBot
+from tests.e2e.history import History, Tally
+from tests.e2e.traffic import Plan, Replicas, Traffic
 
 ROOT = Path(__file__).parents[2]
 FACTOR = int(os.environ.get("SCALE_OUT_FACTOR", "1"))
 SEED = int(os.environ.get("SCALE_OUT_SEED", "45"))
-PLANTED = Plan(SEED, messages=60, groups=2, again=0.3)
+PLANTED = Plan(SEED, messages=60, groups=2, again=0.3, patience=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +56,7 @@ async def run(environment: Environment, start: Start, channel: Channel, plan: Pl
 
 async def stored(settings: Settings, traffic: Traffic) -> dict[str, Tally]:
     """Read what the documents hold in the end, as the bot in a new process would find it."""
-    documents = {}
+    documents: dict[str, Tally] = {}
     async with create_storage(settings) as storage:
         states = ConversationState(storage), UserState(storage)
         turns, bot = TurnTransaction(storage, *states), CountingBot(*states)
@@ -87,7 +84,7 @@ async def tallies(turns: TurnTransaction, bot: CountingBot, context: TurnContext
 
 def capricious(seed: int) -> Callable[[], Manner]:
     """A connector that is slow, refuses, or fails after it has shown the reply, at random."""
-    chance = random.Random(seed)
+    chance = random.Random(seed)  # noqa: S311 - plays the connector, hides nothing
 
     def manner() -> Manner:
         kind = chance.random()
@@ -101,7 +98,7 @@ def capricious(seed: int) -> Callable[[], Manner]:
 async def test_every_acknowledged_message_counts_once_in_one_order(
     durable_environment: Environment, start: Start, channel: Channel
 ) -> None:
-    plan = Plan(SEED, messages=150 * FACTOR, kills=5 * FACTOR)
+    plan = Plan(SEED, messages=200 * FACTOR, kills=5 * FACTOR)
     assert plan.messages < KEPT
     assert (await run(durable_environment, start, channel, plan)).violations == []
 
@@ -116,18 +113,37 @@ async def test_every_acknowledged_message_counts_once_where_the_connector_is_slo
 
 
 @pytest.mark.sqlite
-@pytest.mark.parametrize("fault", sorted(FAULTS.keys() - {"every_note_committed"}))
+@pytest.mark.parametrize(
+    ("fault", "symptom"),
+    [
+        ("no_transaction", r"counted \S+ \d times"),
+        ("no_ledger", r"counted \S+ \d times"),
+        ("replies_before_the_commit", "replied"),
+        ("unconditional_writes", "acknowledged, and not counted"),
+    ],
+)
 async def test_fault_in_the_bot_is_noticed(
-    fault: str, machine: Environment, start: Start, channel: Channel, tmp_path: Path
+    fault: str, symptom: str, machine: Environment, start: Start, channel: Channel, tmp_path: Path
 ) -> None:
     environment = machine | {"STATE_STORAGE": "sqlite", "SQLITE_PATH": str(tmp_path / "state.db")}
-    assert (await run(environment, start, channel, PLANTED, fault)).violations
+    judged = await run(environment, start, channel, PLANTED, fault)
+    assert any(re.search(symptom, violation) for violation in judged.violations)
 
 
 @pytest.mark.blob
-@pytest.mark.parametrize("fault", ["every_note_committed", "stock_sdk"])
+@pytest.mark.parametrize(
+    ("fault", "symptom"),
+    [("every_note_committed", r"counted \S+ \d times"), ("stock_sdk", "acknowledged, and not counted")],
+)
 async def test_fault_on_a_service_without_transactions_is_noticed(
-    fault: str, machine: Environment, blob_service: Environment, blob_settings: Settings, start: Start, channel: Channel
+    fault: str,
+    symptom: str,
+    machine: Environment,
+    blob_service: Environment,
+    blob_settings: Settings,
+    start: Start,
+    channel: Channel,
 ) -> None:
     environment = machine | blob_service | {"BLOB_CONTAINER": blob_settings.blob_container, "STORAGE_CREATE": "true"}
-    assert (await run(environment, start, channel, PLANTED, fault)).violations
+    judged = await run(environment, start, channel, PLANTED, fault)
+    assert any(re.search(symptom, violation) for violation in judged.violations)
