@@ -89,7 +89,7 @@ def capricious(seed: int) -> Callable[[], Manner]:
     def manner() -> Manner:
         kind = chance.random()
         if kind < 0.05:
-            return Manner(status=chance.choice((400, 409, 412)), shown=chance.random() < 0.5)
+            return Manner(status=chance.choice((400, 409, 412, 500, 503)), shown=chance.random() < 0.5)
         return Manner(seconds=chance.uniform(0, 0.5) if kind < 0.2 else 0.0)
 
     return manner
