@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -118,6 +119,7 @@ def main() -> None:
     backend = os.environ.get("STATE_STORAGE") or "sqlite"
     if backend not in STOCK:
         sys.exit(f"STATE_STORAGE={backend}: this demonstration compares {', '.join(STOCK)}")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with tempfile.TemporaryDirectory(prefix="scale-out-") as folder:
             asyncio.run(compare(options, backend, Path(folder)))
