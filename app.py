@@ -20,6 +20,8 @@ from bots.turn.middleware import TurnTransaction
 from config import ConfigError, Settings, environment
 from storage import StateStorage, StorageError, StorageUnavailable, create_storage
 
+BotFactory = Callable[[ConversationState, UserState], Bot]
+
 STORAGE = web.AppKey("storage", StateStorage)
 TURNS = web.AppKey("turns", TurnTransaction)
 OPEN_SECONDS = 10.0  # for the storage to answer before the process gives up
@@ -33,9 +35,7 @@ _STORAGE_VARIABLES = {
 }
 
 
-def create_app(
-    settings: Settings, bot_factory: Callable[[ConversationState, UserState], Bot] = StateManagementBot
-) -> web.Application:
+def create_app(settings: Settings, bot_factory: BotFactory = StateManagementBot) -> web.Application:
     """Return the application: the bot at `POST /api/messages`, with `GET /healthz` and `GET /readyz`.
 
     Args:
@@ -88,13 +88,13 @@ async def _readyz(request: web.Request) -> web.Response:
     return web.json_response({"status": "ok", "storage": str(request.app[STORAGE])})
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, bot_factory: BotFactory = StateManagementBot) -> None:
     """Run the bot until SIGTERM or Ctrl-C, then finish the running turns and close every client.
 
     Raises `ConfigError` where the settings do not work: storage, host or port.
     """
     try:
-        app = create_app(settings)
+        app = create_app(settings, bot_factory)
     except ValueError as error:  # its text may hold a secret: an SDK repeats what it cannot parse
         raise _unusable_storage(settings, "its SDK cannot use the settings") from error
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
@@ -122,12 +122,12 @@ def _unusable_storage(settings: Settings, reason: str) -> ConfigError:
     return ConfigError(f"STATE_STORAGE={kind}: {reason.rstrip('.')}; check {_STORAGE_VARIABLES[kind]}")
 
 
-def main() -> int:
-    """Start the bot from the environment; return the process's exit code."""
+def main(bot_factory: BotFactory = StateManagementBot) -> int:
+    """Start the bot from the environment, yours or the sample's; return the process's exit code."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("azure").setLevel(logging.ERROR)  # it logs each request, and what we raise anyway
     try:
-        asyncio.run(serve(Settings.from_env(environment())))
+        asyncio.run(serve(Settings.from_env(environment()), bot_factory))
     except ConfigError as error:
         print(f"state bot: {error}", file=sys.stderr)
         return CANNOT_START

@@ -7,14 +7,14 @@ https://learn.microsoft.com/azure/cosmos-db/nosql/database-transactions-optimist
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final, Self
 
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError
 from azure.cosmos import PartitionKey
 from azure.cosmos.aio import CosmosClient
-from azure.cosmos.exceptions import CosmosHttpResponseError
+from azure.cosmos.exceptions import CosmosHttpResponseError, CosmosResourceExistsError
 from azure.identity.aio import DefaultAzureCredential
 
 from storage.codec import as_object, loads
@@ -70,13 +70,21 @@ class CosmosStorage(RemoteStorage):
     async def open(self) -> None:
         if self._create:
             with self._errors("cannot be created"):
-                database = await self._client.create_database_if_not_exists(self._names[0])
-                await database.create_container_if_not_exists(self._names[1], PartitionKey(_PARTITION_PATH))
+                await self._create_missing()
         with self._errors("cannot be reached"):
             properties = await self._container.read()
         paths = properties.get("partitionKey", {}).get("paths")
         if paths != [_PARTITION_PATH]:
             raise StorageUnavailable(f"{self}: partitioned by {paths}, expected ['{_PARTITION_PATH}']")
+
+    async def _create_missing(self) -> None:
+        database, container = self._names
+        # "If not exists" is a read and then a create: of replicas that start together, all but one meet a 409.
+        with suppress(CosmosResourceExistsError):
+            await self._client.create_database_if_not_exists(database)
+        with suppress(CosmosResourceExistsError):
+            partitions = PartitionKey(_PARTITION_PATH)
+            await self._client.get_database_client(database).create_container_if_not_exists(container, partitions)
 
     async def ping(self) -> None:
         with self._errors("cannot be reached"):

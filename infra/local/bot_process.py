@@ -86,7 +86,11 @@ class BotProcess:
 
 @asynccontextmanager
 async def running(
-    environment: Mapping[str, str], folder: Path, *, python_options: Sequence[str] = ()
+    environment: Mapping[str, str],
+    folder: Path,
+    *,
+    python_options: Sequence[str] = (),
+    program: Sequence[str] = (str(APP),),
 ) -> AsyncIterator[BotProcess]:
     """Run the bot until the block ends; there it is killed if it still runs.
 
@@ -94,11 +98,12 @@ async def running(
         environment: the whole environment of the process.
         folder: its working directory, where it looks for `.env`.
         python_options: options of the interpreter, as `-W error`.
+        program: what it runs and its arguments; a bot of your own prints the line that `app.serve` does.
     """
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *python_options,
-        str(APP),
+        *program,
         cwd=folder,
         env=dict(environment),
         stdin=asyncio.subprocess.DEVNULL,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -22,10 +22,25 @@ WAIT_SECONDS = 20.0  # the longest that anything awaited here may take
 
 
 class Answer(NamedTuple):
-    """What the bot answered to a delivery: the HTTP status and the body's text."""
+    """What the bot answered to a delivery: the HTTP status, the body's text, and Retry-After in seconds."""
 
     status: int
     text: str
+    retry_after: float | None = None
+
+
+class Manner(NamedTuple):
+    """How the channel takes one reply.
+
+    Attributes:
+        seconds: until it answers.
+        status: of its answer.
+        shown: whether the user sees the reply. A channel may fail before that, or after.
+    """
+
+    seconds: float = 0.0
+    status: int = 200
+    shown: bool = True
 
 
 class Channel:
@@ -43,7 +58,7 @@ class Channel:
         self._arrival = asyncio.Condition()
         self._may_answer = asyncio.Event()
         self._may_answer.set()
-        self._status = 200
+        self._manner: Callable[[], Manner] = Manner
         self._ids = itertools.count(1)
 
     @classmethod
@@ -72,7 +87,8 @@ class Channel:
     async def deliver(self, activity: dict[str, Any], bot_url: str) -> Answer:
         """Send `activity` to the bot and return its answer, which comes when the turn is over."""
         async with self._http.post(bot_url, json=activity) as response:
-            return Answer(response.status, await response.text())
+            retry_after = response.headers.get("Retry-After")
+            return Answer(response.status, await response.text(), float(retry_after) if retry_after else None)
 
     async def replies(self, activity: dict[str, Any], count: int) -> list[str]:
         """Wait for the first `count` replies to `activity` and return their texts. Raises TimeoutError."""
@@ -96,21 +112,33 @@ class Channel:
     @contextmanager
     def refusing(self, status: int) -> Iterator[None]:
         """Refuse every reply in the block with this HTTP status."""
-        self._status = status
+        with self.behaving(lambda: Manner(status=status, shown=False)):
+            yield
+
+    @contextmanager
+    def behaving(self, manner: Callable[[], Manner]) -> Iterator[None]:
+        """Ask `manner` in the block, at each reply, how to take it."""
+        self._manner = manner
         try:
             yield
         finally:
-            self._status = 200
+            self._manner = Manner
 
     async def _take(self, request: web.Request) -> web.Response:
-        if self._status != 200:
-            return web.json_response({"error": {"code": "ServiceError", "message": "refused"}}, status=self._status)
-        reply = await request.json()
+        manner = self._manner()
+        try:
+            reply = await request.json()
+        except ConnectionResetError:  # the bot was killed while it sent
+            raise web.HTTPBadRequest from None
         to = {"conversation": {"id": request.match_info["conversation"]}, "replyToId": request.match_info.get("to")}
-        async with self._arrival:
-            self.received.append({**reply, **to})
-            self._arrival.notify_all()
-        await self._may_answer.wait()
+        if manner.shown:
+            async with self._arrival:
+                self.received.append({**reply, **to})
+                self._arrival.notify_all()
+            await self._may_answer.wait()
+        await asyncio.sleep(manner.seconds)
+        if manner.status != 200:
+            return web.json_response({"error": {"code": "ServiceError"}}, status=manner.status)
         return web.json_response({"id": self.new_id()})
 
     def new_id(self) -> str:

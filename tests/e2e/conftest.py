@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.bot_process import BotProcess, running
+from infra.local.bot_process import APP, BotProcess, running
 from infra.local.channel import Channel
 
 Environment = dict[str, str]
@@ -46,17 +46,18 @@ def durable_environment(request: pytest.FixtureRequest, machine: Environment) ->
 
 @pytest.fixture
 def start(tmp_path: Path) -> Start:
-    """Starts `python -W error app.py` in an environment; to be used in `async with`."""
+    """Starts `python -W error app.py`, or another program, in an environment; to be used in `async with`."""
 
-    def started(environment: Environment) -> AbstractAsyncContextManager[BotProcess]:
-        return running(environment, tmp_path, python_options=("-W", "error"))
+    def started(environment: Environment, *program: str) -> AbstractAsyncContextManager[BotProcess]:
+        return running(environment, tmp_path, python_options=("-W", "error"), program=program or (str(APP),))
 
     return started
 
 
 def _environment(request: pytest.FixtureRequest, machine: Environment) -> Environment:
     backend: str = request.param
-    environment = machine | {"STATE_STORAGE": backend, "STORAGE_CREATE": "true"}
+    file = request.getfixturevalue("tmp_path") / "state.db"
+    environment = machine | {"STATE_STORAGE": backend, "STORAGE_CREATE": "true", "SQLITE_PATH": str(file)}
     if backend in ("blob", "cosmos"):
         service: Environment = request.getfixturevalue(f"{backend}_service")
         own = request.getfixturevalue(f"{backend}_settings")
