@@ -29,7 +29,6 @@ SHUTDOWN_SECONDS = 15.0  # for the turns that run when the process is told to st
 CANNOT_START = 2  # exit code
 _STORAGE_VARIABLES = {
     "sqlite": "SQLITE_PATH",
-    "memory": "STATE_STORAGE",
     "blob": "BLOB_CONNECTION_STRING or BLOB_ACCOUNT_URL, BLOB_CONTAINER, STORAGE_CREATE",
     "cosmos": "COSMOS_ENDPOINT, COSMOS_KEY, COSMOS_DATABASE, COSMOS_CONTAINER, STORAGE_CREATE",
 }
@@ -72,8 +71,10 @@ async def _opened(app: web.Application) -> AsyncIterator[None]:
                 await stack.enter_async_context(storage)
         except TimeoutError as error:
             raise StorageUnavailable(f"{storage} did not answer within {OPEN_SECONDS:.0f} s") from error
-        yield
-        await app[TURNS].aclose()
+        try:
+            yield
+        finally:
+            await app[TURNS].aclose()
 
 
 async def _healthz(_request: web.Request) -> web.Response:
@@ -119,7 +120,9 @@ async def serve(settings: Settings, bot_factory: BotFactory = StateManagementBot
 
 def _unusable_storage(settings: Settings, reason: str) -> ConfigError:
     kind = settings.state_storage
-    return ConfigError(f"STATE_STORAGE={kind}: {reason.rstrip('.')}; check {_STORAGE_VARIABLES[kind]}")
+    return ConfigError(
+        f"STATE_STORAGE={kind}: {reason.rstrip('.')}; check {_STORAGE_VARIABLES.get(kind, 'STATE_STORAGE')}"
+    )
 
 
 def main(bot_factory: BotFactory = StateManagementBot) -> int:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import ipaddress
 import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final, Self
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 
+_ANY_TENANT: Final = "MultiTenant"
 _HOST: Final = r"[\w-]{1,63}(\.[\w-]{1,63})*|(?=(.*:){2})[\dA-Fa-f:.]+(%\w+)?"
 _FILE: Final = "(?i)(?!:memory:$|file:|.*(://|key=|signature=)).+"
 _CONTAINER_NAME: Final = "(?=.{3,63}$)[a-z0-9](-?[a-z0-9])*"
@@ -19,6 +23,7 @@ DEVELOPMENT_STORAGE: Final = (  # the published account of Azurite, which UseDev
     "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50"
     "uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1"
 )
+_URL: Final = r"(?i)https?://([\w.-]+|\[[\da-f:.]+])(:(\d{1,5}))?(/[\w/-]*)?"
 
 
 class ConfigError(Exception):
@@ -37,7 +42,7 @@ class Settings:
     allow_unauthenticated: bool = False
     app_id: str = ""
     app_password: str = field(default="", repr=False)
-    app_type: str = "MultiTenant"
+    app_type: str = _ANY_TENANT
     app_tenant_id: str = ""
     state_storage: str = "sqlite"
     storage_create: bool | None = None  # None: on this machine's emulators only
@@ -73,15 +78,16 @@ class Settings:
 
     def _check_identity(self) -> None:
         if not self.app_id:
-            if self.app_password or self.app_tenant_id:
-                variable = "MicrosoftAppPassword" if self.app_password else "MicrosoftAppTenantId"
-                raise ConfigError(f"{variable} is set without MicrosoftAppId; set both, or neither for local use")
+            typed = self.app_type != _ANY_TENANT
+            given = {"Password": self.app_password, "TenantId": self.app_tenant_id, "Type": typed}
+            for name in (name for name, value in given.items() if value):
+                raise ConfigError(
+                    f"MicrosoftApp{name} is set without MicrosoftAppId; set both, or neither for local use"
+                )
             return
         if self.app_type != "UserAssignedMSI" and not self.app_password:
-            raise ConfigError(
-                f"MicrosoftAppPassword is missing: MicrosoftAppId with MicrosoftAppType={self.app_type} needs it"
-            )
-        if self.app_type != "MultiTenant" and not self.app_tenant_id:
+            raise ConfigError(f"MicrosoftAppPassword is missing: MicrosoftAppType={self.app_type} needs it")
+        if self.app_type != _ANY_TENANT and not self.app_tenant_id:
             raise ConfigError(f"MicrosoftAppTenantId is missing: MicrosoftAppType={self.app_type} needs it")
 
     def _check_host(self) -> None:
@@ -100,9 +106,7 @@ class Settings:
 
     def _check_cosmos(self) -> None:
         if not self.cosmos_endpoint:
-            raise ConfigError(
-                "COSMOS_ENDPOINT is missing: STATE_STORAGE=cosmos needs it, as https://NAME.documents.azure.com"
-            )
+            raise ConfigError("COSMOS_ENDPOINT is missing: STATE_STORAGE=cosmos needs it")
 
 
 def environment(path: str = ".env") -> dict[str, str]:
@@ -111,9 +115,15 @@ def environment(path: str = ".env") -> dict[str, str]:
     Raises `ConfigError` where the file cannot be read.
     """
     try:
-        from_file = dotenv_values(path, encoding="utf-8-sig")  # Windows editors put a mark in front
+        text = Path(path).read_text("utf-8-sig")  # Windows editors put a mark in front
+    except FileNotFoundError:
+        text = ""
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read; expected UTF-8 text: {type(error).__name__}") from error
+    for line in parse_stream(io.StringIO(text)):
+        if line.error:
+            raise ConfigError(f"{path}, line {line.original.line}, cannot be used; expected NAME=value")
+    from_file = dotenv_values(stream=io.StringIO(text))
     return {**{name: value for name, value in from_file.items() if value is not None}, **os.environ}
 
 
@@ -148,7 +158,7 @@ def _port(value: str) -> int:
 
 
 def _url(value: str) -> str:
-    found = re.fullmatch(r"https?://([\w.-]+|\[[\da-f:.]+])(:(\d{1,5}))?(/[\w/-]*)?", value, re.ASCII | re.IGNORECASE)
+    found = re.fullmatch(_URL, value, re.ASCII)
     if not (found and 0 < int(found[3] or 443) <= 65535):
         raise ValueError("https://HOST or https://HOST:PORT, without a key, password or signature in it")
     return value
@@ -157,11 +167,11 @@ def _url(value: str) -> str:
 def _connection_string(value: str) -> str:
     if value.rstrip(";").lower() == "usedevelopmentstorage=true":
         return DEVELOPMENT_STORAGE
-    parts = [part.partition("=") for part in value.rstrip(";").split(";")]
-    names = {name for name, equals, _ in parts if equals}
-    if len(names) < len(parts) or not (
-        names >= {"AccountName", "AccountKey"} or names >= {"BlobEndpoint", "SharedAccessSignature"}
-    ):
+    parts = {name: text for name, _, text in (part.partition("=") for part in value.rstrip(";").split(";"))}
+    whole = parts.keys() >= {"AccountName", "AccountKey"} or parts.keys() >= {"BlobEndpoint", "SharedAccessSignature"}
+    key_fits = re.fullmatch(_BASE64, parts.get("AccountKey", "eA=="), re.ASCII)
+    url_fits = re.fullmatch(_URL, parts.get("BlobEndpoint", "https://a"), re.ASCII)
+    if not (whole and all(parts.values()) and key_fits and url_fits):
         raise ValueError("AccountName=...;AccountKey=...;EndpointSuffix=..., as the portal shows it")
     return value
 
@@ -180,7 +190,7 @@ _VARIABLES: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "ALLOW_UNAUTHENTICATED": ("allow_unauthenticated", _flag),
     "MicrosoftAppId": ("app_id", _text(r"[\w.-]+", "the application (client) id, a GUID")),
     "MicrosoftAppPassword": ("app_password", str),
-    "MicrosoftAppType": ("app_type", _one_of("MultiTenant", "SingleTenant", "UserAssignedMSI")),
+    "MicrosoftAppType": ("app_type", _one_of(_ANY_TENANT, "SingleTenant", "UserAssignedMSI")),
     "MicrosoftAppTenantId": ("app_tenant_id", _text(r"[\w.-]+", "the GUID or domain of a tenant")),
     "STATE_STORAGE": ("state_storage", _one_of("sqlite", "memory", "blob", "cosmos")),
     "STORAGE_CREATE": ("storage_create", _flag),

@@ -81,7 +81,7 @@ class Conversation:
 
 def entry_text(replies: Sequence[JsonObject]) -> str:
     """The replies as an entry keeps them."""
-    return json.dumps(list(replies), separators=(",", ":"))
+    return json.dumps(list(replies), ensure_ascii=False, separators=(",", ":"))
 
 
 def parse_conversation(key: str, document: Document | None) -> Conversation:

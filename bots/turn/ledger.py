@@ -39,7 +39,7 @@ def append(
     """Add the entry of a turn, and let go of those that nobody can ask for any more."""
     newest = len(ledger) - limits.ledger_entries
     kept = (entry for at, entry in enumerate(ledger) if at >= newest or now - entry.at <= limits.ledger_age)
-    return (*kept, Entry(txn, now, activity_id, entry_text(replies)))
+    return _within((*kept, Entry(txn, now, activity_id, entry_text(replies))), limits.replies)
 
 
 def delivered(ledger: Ledger, activity_ids: Collection[str]) -> Ledger:
@@ -47,3 +47,12 @@ def delivered(ledger: Ledger, activity_ids: Collection[str]) -> Ledger:
     return tuple(
         dataclasses.replace(entry, replies=None) if entry.activity_id in activity_ids else entry for entry in ledger
     )
+
+
+def _within(ledger: Ledger, room: int) -> Ledger:
+    """Let go of the replies that do not fit, the oldest first: the document must stay below the service's limit."""
+    kept = []
+    for entry in reversed(ledger):
+        room -= len(entry.replies or "")
+        kept.append(entry if room >= 0 else dataclasses.replace(entry, replies=None))
+    return tuple(reversed(kept))

@@ -87,7 +87,8 @@ class TurnTransaction(Middleware):
 
     async def aclose(self) -> None:
         """Wait for what is done after the replies."""
-        await asyncio.gather(*self._afterwards)
+        while self._afterwards:
+            await asyncio.gather(*self._afterwards)
 
     async def _decide(
         self, scene: TurnScene, logic: Logic, conversation: str, arrived: float
@@ -143,8 +144,9 @@ class TurnTransaction(Middleware):
         try:
             await self._deliveries.deliver(scene.outlet, conversation, scene.received, replies)
         except Exception as error:
-            _log.error("the channel did not take the replies of a turn", exc_info=error)
-            raise RepliesNotDelivered("the turn is decided, its replies are not delivered") from error
+            reason = f"{type(error).__name__}: {error}"
+            _log.error("the channel did not take the replies of a turn: %s", reason)
+            raise RepliesNotDelivered(f"the turn is decided, its replies are not delivered: {reason}") from error
 
     def _keys(self, context: TurnContext) -> list[str]:
         """The documents of the activity; a scope that it has none of (no user, say) is left out."""

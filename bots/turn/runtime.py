@@ -25,6 +25,8 @@ class Limits:
         ledger_entries: the newest entries, which stay whatever their age.
         ledger_age: older entries beyond those leave. It has to exceed the time in which a channel delivers an
             activity again plus `replay_age`, plus the difference between the replicas' clocks.
+        replies: characters of replies that a conversation's document keeps, the newest first. An activity whose
+            replies did not fit is still known, but delivered again after a crash it finds them gone.
         seen: tags of other documents kept in a conversation's document before the oldest are let go.
     """
 
@@ -35,6 +37,7 @@ class Limits:
     pause: float = 0.1
     ledger_entries: int = 20
     ledger_age: float = 600.0
+    replies: int = 262_144
     seen: int = 64
 
     @property

@@ -7,9 +7,8 @@ from typing import Any
 
 from botbuilder.core import TurnContext
 
-from bots.turn import ledger
+from bots.turn import delivery, ledger
 from bots.turn.middleware import TurnTransaction
-from bots.turn.replies import deliver
 from bots.turn.view import Verdict, View
 from storage.blob import BlobStorage
 from storage.contract import ANY, Write
@@ -35,10 +34,10 @@ def replies_before_the_commit() -> None:
     """Replies leave as soon as the logic is done, whatever becomes of the attempt."""
     run = TurnTransaction._run
 
-    async def eager(self: TurnTransaction, scene: Any, context: TurnContext, *rest: Any) -> Any:
-        changes, replies = await run(self, scene, context, *rest)
+    async def eager(self: TurnTransaction, scene: Any, *rest: Any) -> Any:
+        changes, replies = await run(self, scene, *rest)
         for reply in replies:
-            await deliver(context, reply)
+            await delivery._deliver(scene.outlet, reply)
         return changes, replies
 
     _plant(TurnTransaction, "_run", eager)

@@ -289,3 +289,31 @@ def test_the_example_file_with_every_line_switched_on_gives_the_defaults(tmp_pat
     values = {name: value or "" for name, value in dotenv_values(path).items()}
     assert values.keys() == _VARIABLES.keys()
     assert Settings.from_env(values) == Settings()
+
+
+@pytest.mark.parametrize("kind", ["SingleTenant", "UserAssignedMSI"])
+def test_an_app_type_without_an_app_id_is_refused(kind: str) -> None:
+    with pytest.raises(ConfigError, match="MicrosoftAppType is set without MicrosoftAppId"):
+        Settings.from_env({"MicrosoftAppType": kind})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "AccountName=a;AccountKey=!!!",
+        "AccountName=a;AccountKey=a",
+        "AccountName=;AccountKey=eA==",
+        "AccountName=a;AccountKey=eA==;BlobEndpoint=garbage",
+    ],
+)
+def test_a_connection_string_that_can_never_work_is_refused_at_once(value: str) -> None:
+    with pytest.raises(ConfigError, match="BLOB_CONNECTION_STRING cannot be used") as refused:
+        Settings.from_env({"STATE_STORAGE": "blob", "BLOB_CONNECTION_STRING": value})
+    assert "AccountKey=!!!" not in str(refused.value)
+
+
+def test_a_line_of_the_env_file_that_says_nothing_is_refused_with_its_number(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("PORT=1\nthis is not a line\nSTATE_STORAGE=blob\n")
+    with pytest.raises(ConfigError, match="line 2"):
+        environment(str(file))
