@@ -6,20 +6,17 @@ https://learn.microsoft.com/rest/api/storageservices/specifying-conditional-head
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Final, Self
 
 from azure.core import MatchConditions
-from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError
+from azure.core.exceptions import HttpResponseError, ResourceExistsError
 from azure.identity.aio import DefaultAzureCredential
 from azure.storage.blob import ContentSettings
-from azure.storage.blob.aio import BlobServiceClient, ExponentialRetry
+from azure.storage.blob.aio import BlobServiceClient, LinearRetry
 
-from storage.base import E_TAG
 from storage.codec import loads
 from storage.contract import ABSENT, Document, Write
-from storage.errors import StorageConflict, StorageUnavailable
+from storage.errors import StorageConflict
 from storage.keys import blob_name
 from storage.remote import Closable, RemoteStorage, is_loopback
 
@@ -65,7 +62,7 @@ class BlobStorage(RemoteStorage):
 
     async def open(self) -> None:
         if self._create:
-            with self._errors("cannot be created"):
+            async with self._asking("cannot be created"):
                 try:
                     await self._container.create_container()
                 except ResourceExistsError:
@@ -73,11 +70,11 @@ class BlobStorage(RemoteStorage):
         await self.ping()
 
     async def ping(self) -> None:
-        with self._errors("cannot be reached"):
+        async with self._asking("cannot be reached"):
             await self._container.get_container_properties()
 
     async def _load_one(self, key: str) -> Document | None:
-        with self._errors("cannot be read"):
+        async with self._asking("cannot be read"):
             try:
                 stream = await self._container.get_blob_client(blob_name(key)).download_blob()
                 text = await stream.readall()
@@ -85,13 +82,11 @@ class BlobStorage(RemoteStorage):
                 if error.status_code == 404 and _code(error) == "BlobNotFound":
                     return None
                 raise
-        value = loads(text, key)
-        value.pop(E_TAG, None)  # the stock storage writes the ETag it had read into the text
-        return Document(value, stream.properties.etag)
+        return Document(loads(text, key), stream.properties.etag)
 
     async def _save_one(self, key: str, write: Write, text: bytes | None) -> str | None:
         blob = self._container.get_blob_client(blob_name(key))
-        with self._errors("cannot be written"):
+        async with self._asking("cannot be written"):
             try:
                 if text is None:
                     await blob.delete_blob(**_if_match(write))
@@ -109,18 +104,13 @@ class BlobStorage(RemoteStorage):
         etag: str = answer["etag"]
         return etag
 
-    @contextmanager
-    def _errors(self, what: str) -> Iterator[None]:
-        try:
-            yield
-        except AzureError as error:
-            name = self._container.container_name
-            raise StorageUnavailable(f"Blob container {name!r} {what}: {_reason(error)}") from error
+    def __str__(self) -> str:
+        return f"Blob container {self._container.container_name!r}"
 
 
 def _client_options() -> dict[str, Any]:
     # The SDK's own default waits 15 s before its first retry, as long as a channel waits for the whole turn.
-    retry = ExponentialRetry(initial_backoff=0.2, increment_base=2, retry_total=3, random_jitter_range=0.1)
+    retry = LinearRetry(backoff=0.5, retry_total=3, random_jitter_range=0.2)
     return {"retry_policy": retry, "connection_timeout": _TIMEOUT, "read_timeout": _TIMEOUT}
 
 
@@ -133,7 +123,3 @@ def _if_match(write: Write) -> dict[str, Any]:
 def _code(error: HttpResponseError) -> str:
     code = getattr(error, "error_code", None)
     return str(getattr(code, "value", code))
-
-
-def _reason(error: AzureError) -> str:
-    return str(error).splitlines()[0]

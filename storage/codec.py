@@ -18,6 +18,7 @@ from storage.contract import JsonObject
 from storage.errors import StateDecodeError, StateEncodeError
 from storage.sdk_types import sdk_type
 
+E_TAG: Final = "e_tag"
 TAG: Final = "py/object"
 TUPLE: Final = "py/tuple"
 _RESERVED = "py/"
@@ -78,9 +79,13 @@ def loads(text: bytes | str, key: str) -> JsonObject:
 
 
 def as_object(value: Any, key: str) -> JsonObject:
-    """Return `value` where it is a JSON object, the only thing a document can be; else `StateDecodeError`."""
+    """Return `value` where it is a JSON object, the only thing a document can be; else `StateDecodeError`.
+
+    Its `e_tag` is left out: the stock storages write there the ETag that they had read, which is no state.
+    """
     if not isinstance(value, dict):
         raise StateDecodeError(key, "", f"is not a JSON object but {type(value).__name__}")
+    value.pop(E_TAG, None)
     return value
 
 

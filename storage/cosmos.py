@@ -6,12 +6,10 @@ https://learn.microsoft.com/azure/cosmos-db/nosql/database-transactions-optimist
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, Final, Self
 
 from azure.core import MatchConditions
-from azure.core.exceptions import AzureError
 from azure.cosmos import PartitionKey
 from azure.cosmos.aio import CosmosClient
 from azure.cosmos.exceptions import CosmosHttpResponseError
@@ -69,22 +67,22 @@ class CosmosStorage(RemoteStorage):
 
     async def open(self) -> None:
         if self._create:
-            with self._errors("cannot be created"):
+            async with self._asking("cannot be created"):
                 database = await self._client.create_database_if_not_exists(self._names[0])
                 await database.create_container_if_not_exists(self._names[1], PartitionKey(_PARTITION_PATH))
-        with self._errors("cannot be reached"):
+        async with self._asking("cannot be reached"):
             properties = await self._container.read()
         paths = properties.get("partitionKey", {}).get("paths")
         if paths != [_PARTITION_PATH]:
             raise StorageUnavailable(f"{self}: partitioned by {paths}, expected ['{_PARTITION_PATH}']")
 
     async def ping(self) -> None:
-        with self._errors("cannot be reached"):
+        async with self._asking("cannot be reached"):
             await self._container.read()
 
     async def _load_one(self, key: str) -> Document | None:
         item_id = cosmos_id(key)
-        with self._errors("cannot be read"):
+        async with self._asking("cannot be read"):
             try:
                 item = await self._container.read_item(item_id, item_id)
             except CosmosHttpResponseError as error:
@@ -94,7 +92,7 @@ class CosmosStorage(RemoteStorage):
         return Document(as_object(item.get("document"), key), item["_etag"])
 
     async def _save_one(self, key: str, write: Write, text: bytes | None) -> str | None:
-        with self._errors("cannot be written"):
+        async with self._asking("cannot be written"):
             try:
                 return await self._send(key, write, text)
             except CosmosHttpResponseError as error:
@@ -120,13 +118,6 @@ class CosmosStorage(RemoteStorage):
         etag: str = answer["_etag"]
         return etag
 
-    @contextmanager
-    def _errors(self, what: str) -> Iterator[None]:
-        try:
-            yield
-        except AzureError as error:
-            raise StorageUnavailable(f"{self} {what}: {_reason(error)}") from error
-
     def __str__(self) -> str:
         return "Cosmos container {!r} in database {!r}".format(*reversed(self._names))
 
@@ -147,8 +138,6 @@ def _if_match(write: Write) -> Mapping[str, Any]:
 
 
 def _is_absent(error: CosmosHttpResponseError) -> bool:
-    return error.status_code == _NOT_FOUND and error.sub_status != _NO_SUCH_CONTAINER
-
-
-def _reason(error: AzureError) -> str:
-    return str(error).splitlines()[0]
+    # The service names its reason; the 404 of a proxy in between, or of a gateway, must not pass for a new user.
+    said_so = error.error is not None and error.error.code == "NotFound"
+    return error.status_code == _NOT_FOUND and said_so and error.sub_status != _NO_SUCH_CONTAINER

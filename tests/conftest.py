@@ -22,6 +22,7 @@ from azure.storage.blob.aio import BlobServiceClient
 
 from config import Settings
 from infra.local import emulators
+from infra.local.node import EmulatorError
 from storage import StateStorage, create_storage
 from storage.memory import MemoryStorage
 from storage.remote import is_loopback
@@ -35,7 +36,9 @@ _SERVICE_VARIABLES = {
 }
 
 
-@pytest.fixture(params=[pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("memory", "sqlite", "blob", "cosmos")])
+@pytest.fixture(
+    params=[pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("memory", "sqlite", "blob", "cosmos")]
+)
 def backend(request: pytest.FixtureRequest) -> str:
     """The backend's name, as STATE_STORAGE has it."""
     name: str = request.param
@@ -109,9 +112,7 @@ async def _drop_database(settings: Settings) -> None:
             await client.delete_database(settings.cosmos_database)
 
 
-def _service(
-    backend: str, start: Callable[[], AbstractContextManager[Mapping[str, str]]]
-) -> Iterator[Environment]:
+def _service(backend: str, start: Callable[[], AbstractContextManager[Mapping[str, str]]]) -> Iterator[Environment]:
     variables = _SERVICE_VARIABLES[backend]
     given = {name: os.environ[name] for name in variables if os.environ.get(name)}
     if given:
@@ -120,7 +121,7 @@ def _service(
     try:
         emulator = start()
         environment = emulator.__enter__()
-    except emulators.EmulatorError as error:
+    except EmulatorError as error:
         if os.environ.get("CI", "").lower() == "true":
             raise
         pytest.skip(f"{error}; `make emulators` starts it, or set {' and '.join(variables)}")

@@ -22,7 +22,14 @@ VALUES: Final[dict[str, dict[str, Any]]] = {
     "integers": {"least": -(2**53) + 1, "zero": 0, "greatest": 2**53 - 1},
     "fractions": {"tenth": 0.1, "sum": 0.1 + 0.2, "tiny": 5e-324, "huge": 1.7976931348623157e308, "minus": -2.5},
     "falsy": {"zero": 0, "no": False, "nothing": None, "text": "", "list": [], "object": {}},
-    "every script": {"latin": "Zoë", "greek": "Ωμέγα", "arabic": "مرحبا", "han": "日本語", "emoji": "👩‍👩‍👧‍👦", "𝔘": "astral"},
+    "every script": {
+        "latin": "Zoë",
+        "greek": "Ωμέγα",
+        "arabic": "مرحبا",
+        "han": "日本語",
+        "emoji": "👩‍👩‍👧‍👦",
+        "𝔘": "astral",
+    },
     "composed and decomposed": {"\xe9": "composed", "e\u0301": "decomposed"},
     "line ends": {"text": "a\nb\r\nc\rd\u2028e\u2029f\u0085g"},
     "control characters": {"text": "".join(map(chr, range(32))) + "\x7f\x80\x9f", "\x00": "NUL as a name"},
@@ -86,7 +93,8 @@ LOOK_ALIKES: Final[dict[str, list[str]]] = {
     "spaces": ["a", "a ", " a", "a\u00a0", "a\t", "a\n", "a\u200b", "\ufeffa"],
     "ends": ["a", "a.", "a..", "a\x00", "a\x00b", "a\x00c", "a~", "a*", "a?", "a#"],
     "separators": ["a\\b", "a/b", "a|b", "a:b", "a*47b", "a*92b"],
-    "long": ["x" * 2_000 + end for end in ("", "1", "2", "x", "/")] + ["x" * 1_999, "é" * 1_000 + "1", "é" * 1_000 + "2"],
+    "long": ["x" * 2_000 + end for end in ("", "1", "2", "x", "/")]
+    + ["x" * 1_999, "é" * 1_000 + "1", "é" * 1_000 + "2"],
     "surrogates": ["\ud800", "\udfff", "?", "\ufffd", "~ED~A0~80", "~~ED~A0~80"],
 }
 KEYS_AT_ONCE: Final = sorted({*KEYS.values(), *(key for group in LOOK_ALIKES.values() for key in group)})
