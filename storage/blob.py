@@ -60,6 +60,9 @@ class BlobStorage(RemoteStorage):
         service = BlobServiceClient(account_url, credential=credential, **_client_options())
         return cls(service, container, create=create, credential=credential)
 
+    def __str__(self) -> str:
+        return f"Blob container {self._container.container_name!r}"
+
     async def open(self) -> None:
         if self._create:
             async with self._asking("cannot be created"):
@@ -103,9 +106,6 @@ class BlobStorage(RemoteStorage):
                 raise
         etag: str = answer["etag"]
         return etag
-
-    def __str__(self) -> str:
-        return f"Blob container {self._container.container_name!r}"
 
 
 def _client_options() -> dict[str, Any]:

@@ -27,9 +27,13 @@ _EXACT = 2**53 - 1  # beyond it a JSON number is rounded by every service that r
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Undecoded:
-    """A value of a class that is not registered, kept as the JSON it was and stored again as such."""
+    """A value in which an unregistered class occurs, kept as the JSON it was and stored again as such."""
 
-    json: JsonObject
+    json: Any
+
+
+class _UnknownClass(StateDecodeError):
+    """Raised when an object names a class that is not registered."""
 
 
 class Codec:
@@ -39,7 +43,12 @@ class Codec:
         self._classes: dict[str, type] = {}
 
     def register(self, cls: type) -> None:
-        """Allow objects of `cls` in state: a dataclass, or a class whose state is its `__dict__`."""
+        """Allow objects of `cls` in state: a dataclass, or a class whose state is its `__dict__`.
+
+        Raises TypeError for a class whose objects carry their state elsewhere (built-in types, enums).
+        """
+        if not is_storable(cls):
+            raise TypeError(f"{_tag(cls)} cannot be registered: expected a dataclass or a class with a __dict__")
         self._classes[_tag(cls)] = cls
 
     def encode(self, value: object, key: str, where: str = "") -> Any:
@@ -50,11 +59,16 @@ class Codec:
         return _Encoder(self, key).encode(value, where)
 
     def decode(self, value: Any, key: str, where: str = "", *, keep_unknown: bool = False) -> Any:
-        """Return what `encode` was given. With `keep_unknown`, an unregistered object stays `Undecoded`.
+        """Return what `encode` was given. With `keep_unknown`, a value with an unregistered class stays `Undecoded`.
 
         Raises `StateDecodeError` with the place of an object whose class is not registered or does not fit.
         """
-        return _Decoder(self, key, keep_unknown).decode(value, where)
+        try:
+            return _Decoder(self, key).decode(value, where)
+        except _UnknownClass:
+            if keep_unknown:
+                return Undecoded(value)
+            raise
 
     def class_of(self, tag: str) -> type | None:
         """The class that may be stored under `tag`, or None."""
@@ -91,6 +105,14 @@ def as_object(value: Any, key: str) -> JsonObject:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not a JSON number")
+
+
+def is_storable(cls: type) -> bool:
+    """Whether the state of an object of `cls` is its attributes, so that it can be stored as them."""
+    if dataclasses.is_dataclass(cls):
+        return True
+    plain = getattr(cls, "__new__", None) is object.__new__ and cls.__dictoffset__ != 0
+    return plain and not issubclass(cls, enum.Enum)
 
 
 def _tag(cls: type) -> str:
@@ -171,10 +193,9 @@ class _Encoder:
 
 
 class _Decoder:
-    def __init__(self, codec: Codec, key: str, keep_unknown: bool) -> None:
+    def __init__(self, codec: Codec, key: str) -> None:
         self._codec = codec
         self._key = key
-        self._keep_unknown = keep_unknown
 
     def decode(self, value: Any, where: str) -> Any:
         if isinstance(value, list):
@@ -194,11 +215,7 @@ class _Decoder:
         tag = value[TAG]
         cls = self._codec.class_of(tag) if isinstance(tag, str) else None
         if cls is None:
-            if self._keep_unknown:
-                return Undecoded(value)
-            raise StateDecodeError(
-                self._key, where, f"is a {tag}, which is not registered: storage.codec.register(...)"
-            )
+            raise _UnknownClass(self._key, where, f"is a {tag}, which is not registered: storage.codec.register(...)")
         where = where or cls.__name__
         attributes = {name: self.decode(item, _inside(where, name)) for name, item in value.items() if name != TAG}
         try:

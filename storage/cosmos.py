@@ -124,7 +124,7 @@ class CosmosStorage(RemoteStorage):
 
 def _client_options(endpoint: str) -> dict[str, Any]:
     # Emulators come with a certificate they signed themselves.
-    return {"connection_verify": not is_loopback(endpoint), "retry_total": 3, "retry_backoff_max": 2}
+    return {"connection_verify": not is_loopback(endpoint), "retry_total": 3, "retry_backoff_factor": 0.2}
 
 
 def _may_create(create: bool | None, endpoint: str) -> bool:

@@ -25,6 +25,9 @@ class MemoryStorage(StateStorage):
         super().__init__()
         self._documents = {} if documents is None else documents
 
+    def __str__(self) -> str:
+        return "memory (gone when the process ends)"
+
     async def open(self) -> None:
         """Nothing to connect to."""
 

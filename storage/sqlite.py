@@ -50,8 +50,13 @@ class SqliteStorage(StateStorage):
         self._writer: aiosqlite.Connection | None = None
         self._writing = asyncio.Lock()
 
+    def __str__(self) -> str:
+        return f"SQLite file {self._path}"
+
     async def open(self) -> None:
         async with self._errors("cannot be opened"):
+            # aiosqlite's thread outlives a failed connect and speaks to a closed loop; so fail before it starts.
+            await asyncio.to_thread(lambda: sqlite3.connect(self._path).close())
             self._writer = await self._connect()
             await self._writer.execute("PRAGMA journal_mode=WAL")
             await self._writer.execute("PRAGMA synchronous=FULL")
@@ -116,7 +121,7 @@ class SqliteStorage(StateStorage):
         try:
             yield
         except sqlite3.Error as error:
-            raise StorageUnavailable(f"SQLite file {self._path} {what}: {error}") from error
+            raise StorageUnavailable(f"{self} {what}: {error}") from error
 
 
 def _select(columns: str, count: int) -> str:

@@ -50,7 +50,7 @@ class NotAtomic(MemoryStorage):
     """Says that it is transactional, and writes one document after the other."""
 
     async def save(self, writes: Mapping[str, Write]) -> dict[str, str]:
-        etags = {}
+        etags: dict[str, str] = {}
         for key, write in writes.items():
             etags |= await super().save({key: write})
         return etags
@@ -132,9 +132,10 @@ class _SpellsKeys(MemoryStorage):
         return {key: found[self.spell(key)] for key in keys if self.spell(key) in found}
 
     async def save(self, writes: Mapping[str, Write]) -> dict[str, str]:
-        etags = {}
+        etags: dict[str, str] = {}
         for key, write in writes.items():
-            etags |= {key: etag for etag in (await super().save({self.spell(key): write})).values()}
+            saved = await super().save({self.spell(key): write})
+            etags |= {key: saved[self.spell(key)]} if saved else {}
         return etags
 
 

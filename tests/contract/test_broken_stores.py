@@ -85,9 +85,7 @@ async def test_a_sound_store_fails_no_test() -> None:
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else None,
 )
-async def test_a_broken_store_fails_the_tests_that_name_its_fault(
-    store: type[MemoryStorage], faults: set[str]
-) -> None:
+async def test_a_broken_store_fails_the_tests_that_name_its_fault(store: type[MemoryStorage], faults: set[str]) -> None:
     failed = await _failures(store)
 
     assert faults <= failed

@@ -1,0 +1,111 @@
+"""The state bot's process: `python app.py`. Everything is put together here, once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+
+from aiohttp import web
+from botbuilder.core import Bot
+
+from bots import StateManagementBot
+from bots.adapter import BotIdentity, create_adapter
+from bots.endpoint import MessagesEndpoint
+from bots.state import ConversationState, UserState
+from config import ConfigError, Settings, environment
+from storage import StateStorage, StorageError, create_storage
+
+STORAGE = web.AppKey("storage", StateStorage)
+SHUTDOWN_SECONDS = 15.0  # for the turns that run when the process is told to stop
+CANNOT_START = 2  # exit code
+
+
+def create_app(
+    settings: Settings, bot_factory: Callable[[ConversationState, UserState], Bot] = StateManagementBot
+) -> web.Application:
+    """Return the application: the bot at `POST /api/messages`, with `GET /healthz` and `GET /readyz`.
+
+    Args:
+        settings: what the environment decides.
+        bot_factory: builds the bot from its conversation and user state; bring your own.
+
+    Raises ValueError where a setting cannot be parsed. The storage is opened when the application starts.
+    """
+    storage = create_storage(settings)
+    adapter = create_adapter(
+        BotIdentity(
+            settings.app_id or None, settings.app_password or None, settings.app_type, settings.app_tenant_id or None
+        )
+    )
+    bot = bot_factory(ConversationState(storage), UserState(storage))
+    app = web.Application()
+    app[STORAGE] = storage
+    app.cleanup_ctx.append(_opened)
+    app.router.add_post("/api/messages", MessagesEndpoint(adapter, bot).post)
+    app.router.add_get("/healthz", _healthz)
+    app.router.add_get("/readyz", _readyz)
+    return app
+
+
+async def _opened(app: web.Application) -> AsyncIterator[None]:
+    async with app[STORAGE]:
+        yield
+
+
+async def _healthz(_request: web.Request) -> web.Response:
+    return web.json_response({"status": "ok"})
+
+
+async def _readyz(request: web.Request) -> web.Response:
+    try:
+        await request.app[STORAGE].ping()
+    except StorageError as error:
+        return web.json_response({"status": "unavailable", "storage": str(error)}, status=503)
+    return web.json_response({"status": "ok", "storage": str(request.app[STORAGE])})
+
+
+async def serve(settings: Settings) -> None:
+    """Run the bot until SIGTERM or Ctrl-C, then finish the running turns and close every client.
+
+    Raises `ConfigError` where the settings do not work: storage, host or port.
+    """
+    app = create_app(settings)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with suppress(NotImplementedError):  # Windows: there Ctrl-C cancels this task
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    try:
+        await runner.setup()
+        await web.TCPSite(runner, settings.host, settings.port).start()
+        port = runner.addresses[0][1]
+        print(f"State bot on http://{settings.host}:{port}/api/messages, state in {app[STORAGE]}", flush=True)
+        await stop.wait()
+    except StorageError as error:
+        raise ConfigError(f"STATE_STORAGE={settings.state_storage}: {error}") from error
+    except OSError as error:
+        raise ConfigError(f"cannot listen on HOST={settings.host}, PORT={settings.port}: {error.strerror}") from error
+    finally:
+        await runner.cleanup()
+
+
+def main() -> int:
+    """Start the bot from the environment; return the process's exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("azure").setLevel(logging.ERROR)  # it logs each request, and what we raise anyway
+    try:
+        asyncio.run(serve(Settings.from_env(environment())))
+    except ConfigError as error:
+        print(f"state bot: {error}", file=sys.stderr)
+        return CANNOT_START
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,41 @@
+"""The SDK's adapter, with an answer for a turn that fails."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from botbuilder.core import TurnContext
+from botbuilder.integration.aiohttp import CloudAdapter, ConfigurationBotFrameworkAuthentication
+
+from storage.errors import StorageConflict, StorageUnavailable
+
+APOLOGY = ("The bot encountered an error or bug.", "To continue to run this bot, please fix the bot source code.")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class BotIdentity:
+    """Who the bot is to the channels, under the names that the SDK's configuration object has."""
+
+    APP_ID: str | None  # None: authentication is off
+    APP_PASSWORD: str | None
+    APP_TYPE: str
+    APP_TENANTID: str | None
+
+
+def create_adapter(identity: BotIdentity) -> CloudAdapter:
+    """Return the adapter that authenticates the channels' requests and sends the replies."""
+    adapter = CloudAdapter(ConfigurationBotFrameworkAuthentication(identity))
+    adapter.on_turn_error = _on_turn_error
+    return adapter
+
+
+async def _on_turn_error(turn_context: TurnContext, error: Exception) -> None:
+    """Log and apologise. State is left alone: what was stored before the turn is still right."""
+    if isinstance(error, (StorageConflict, StorageUnavailable)):
+        raise error  # nothing was decided: the channel is told to deliver the activity again
+    _log.error("the bot's code failed in a turn", exc_info=error)
+    for text in APOLOGY:
+        await turn_context.send_activity(text)
