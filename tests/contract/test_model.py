@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from storage import ABSENT, ANY, Document, StateStorage, StorageConflict, Write
 from tests.conftest import Connect
 
-EXAMPLES: Final = {"memory": 150, "sqlite": 60, "blob": 12, "cosmos": 12}
+EXAMPLES: Final = {"memory": 100, "sqlite": 40, "blob": 8, "cosmos": 8}
 KEYS: Final = ["a", "a/b|c", "~Ω\t2"]
 VALUES: Final = st.one_of(st.none(), st.fixed_dictionaries({"n": st.integers(0, 3)}))
 EXPECTATIONS: Final = st.sampled_from(["absent", "any", "current", "stale"])
