@@ -9,12 +9,19 @@ from typing import Any
 import pytest
 
 from storage.memory import MemoryStorage
-from tests.contract import broken_stores, test_failing_services, test_preconditions, test_sharing, test_values_and_keys
+from tests.contract import (
+    broken_stores,
+    test_failing_services,
+    test_preconditions,
+    test_several_keys,
+    test_sharing,
+    test_values_and_keys,
+)
 
 _CLASSES = [
     test_preconditions.TestPreconditions,
     test_preconditions.TestDeletes,
-    test_preconditions.TestSeveralKeys,
+    test_several_keys.TestSeveralKeys,
     test_values_and_keys.TestValues,
     test_values_and_keys.TestKeys,
     test_sharing.TestManyTasks,
