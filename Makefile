@@ -6,7 +6,7 @@ VENV := .venv
 NEWEST := .venv-newest
 PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help run test test-newest lint emulators demo-restart clean
+.PHONY: help run test test-newest lint emulators demo-restart demo-scale-out clean
 
 help:
 	@echo "make run            the bot on http://localhost:3978/api/messages, state in state.db"
@@ -15,6 +15,7 @@ help:
 	@echo "make lint           ruff and mypy"
 	@echo "make emulators      Azurite and a Cosmos DB server in the foreground, without Docker"
 	@echo "make demo-restart   watch the bot survive kill -9"
+	@echo "make demo-scale-out watch three replicas and a burst of messages, beside the stock storages"
 
 run: $(VENV)/.run
 	@$(VENV)/bin/python app.py
@@ -35,6 +36,9 @@ emulators: $(VENV)/.dev
 
 demo-restart: $(VENV)/.dev
 	@$(VENV)/bin/python -m demos.restart
+
+demo-scale-out: $(VENV)/.dev
+	@$(VENV)/bin/python -m demos.scale_out
 
 clean:
 	rm -rf $(VENV) $(NEWEST) infra/local/node_modules

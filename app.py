@@ -7,7 +7,7 @@ import logging
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 
 from aiohttp import web
 from botbuilder.core import Bot
@@ -16,12 +16,21 @@ from bots import StateManagementBot
 from bots.adapter import BotIdentity, create_adapter
 from bots.endpoint import MessagesEndpoint
 from bots.state import ConversationState, UserState
+from bots.turn.middleware import TurnTransaction
 from config import ConfigError, Settings, environment
-from storage import StateStorage, StorageError, create_storage
+from storage import StateStorage, StorageError, StorageUnavailable, create_storage
 
 STORAGE = web.AppKey("storage", StateStorage)
+TURNS = web.AppKey("turns", TurnTransaction)
+OPEN_SECONDS = 10.0  # for the storage to answer before the process gives up
 SHUTDOWN_SECONDS = 15.0  # for the turns that run when the process is told to stop
 CANNOT_START = 2  # exit code
+_STORAGE_VARIABLES = {
+    "sqlite": "SQLITE_PATH",
+    "memory": "STATE_STORAGE",
+    "blob": "BLOB_CONNECTION_STRING or BLOB_ACCOUNT_URL, BLOB_CONTAINER, STORAGE_CREATE",
+    "cosmos": "COSMOS_ENDPOINT, COSMOS_KEY, COSMOS_DATABASE, COSMOS_CONTAINER, STORAGE_CREATE",
+}
 
 
 def create_app(
@@ -41,9 +50,13 @@ def create_app(
             settings.app_id or None, settings.app_password or None, settings.app_type, settings.app_tenant_id or None
         )
     )
-    bot = bot_factory(ConversationState(storage), UserState(storage))
+    states = ConversationState(storage), UserState(storage)
+    turns = TurnTransaction(storage, *states)
+    adapter.use(turns)
+    bot = bot_factory(*states)
     app = web.Application()
     app[STORAGE] = storage
+    app[TURNS] = turns
     app.cleanup_ctx.append(_opened)
     app.router.add_post("/api/messages", MessagesEndpoint(adapter, bot).post)
     app.router.add_get("/healthz", _healthz)
@@ -52,8 +65,15 @@ def create_app(
 
 
 async def _opened(app: web.Application) -> AsyncIterator[None]:
-    async with app[STORAGE]:
+    storage = app[STORAGE]
+    async with AsyncExitStack() as stack:
+        try:
+            async with asyncio.timeout(OPEN_SECONDS):
+                await stack.enter_async_context(storage)
+        except TimeoutError as error:
+            raise StorageUnavailable(f"{storage} did not answer within {OPEN_SECONDS:.0f} s") from error
         yield
+        await app[TURNS].aclose()
 
 
 async def _healthz(_request: web.Request) -> web.Response:
@@ -73,7 +93,10 @@ async def serve(settings: Settings) -> None:
 
     Raises `ConfigError` where the settings do not work: storage, host or port.
     """
-    app = create_app(settings)
+    try:
+        app = create_app(settings)
+    except ValueError as error:  # its text may hold a secret: an SDK repeats what it cannot parse
+        raise _unusable_storage(settings, "its SDK cannot use the settings") from error
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -83,14 +106,20 @@ async def serve(settings: Settings) -> None:
         await runner.setup()
         await web.TCPSite(runner, settings.host, settings.port).start()
         port = runner.addresses[0][1]
-        print(f"State bot on http://{settings.host}:{port}/api/messages, state in {app[STORAGE]}", flush=True)
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        print(f"State bot on http://{host}:{port}/api/messages, state in {app[STORAGE]}", flush=True)
         await stop.wait()
     except StorageError as error:
-        raise ConfigError(f"STATE_STORAGE={settings.state_storage}: {error}") from error
+        raise _unusable_storage(settings, str(error)) from error
     except OSError as error:
         raise ConfigError(f"cannot listen on HOST={settings.host}, PORT={settings.port}: {error.strerror}") from error
     finally:
         await runner.cleanup()
+
+
+def _unusable_storage(settings: Settings, reason: str) -> ConfigError:
+    kind = settings.state_storage
+    return ConfigError(f"STATE_STORAGE={kind}: {reason.rstrip('.')}; check {_STORAGE_VARIABLES[kind]}")
 
 
 def main() -> int:

@@ -8,14 +8,17 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
-from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
-STORAGES: Final = ("sqlite", "memory", "blob", "cosmos")
-APP_TYPES: Final = ("MultiTenant", "SingleTenant", "UserAssignedMSI")
-_FLAGS: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-_CONTAINER_NAME: Final = re.compile(r"[a-z0-9](-?[a-z0-9]){2,62}")
+_HOST: Final = r"[\w-]{1,63}(\.[\w-]{1,63})*|(?=(.*:){2})[\dA-Fa-f:.]+(%\w+)?"
+_FILE: Final = "(?i)(?!:memory:$|file:|.*(://|key=|signature=)).+"
+_CONTAINER_NAME: Final = "(?=.{3,63}$)[a-z0-9](-?[a-z0-9])*"
+_BASE64: Final = "([A-Za-z0-9+/]{4})*[A-Za-z0-9+/]{2}([A-Za-z0-9+/]{2}|[A-Za-z0-9+/]=|==)"
+DEVELOPMENT_STORAGE: Final = (  # the published account of Azurite, which UseDevelopmentStorage=true stands for
+    "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50"
+    "uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1"
+)
 
 
 class ConfigError(Exception):
@@ -53,11 +56,14 @@ class Settings:
 
         Raises `ConfigError` for the first variable that is wrong or missing.
         """
-        given: dict[str, Any] = {
-            name: parse(variable, env[variable].strip())
-            for variable, (name, parse) in _VARIABLES.items()
-            if env.get(variable, "").strip()
-        }
+        given: dict[str, Any] = {}
+        for variable, (name, parse) in _VARIABLES.items():
+            value = env.get(variable, "").strip()
+            try:
+                given |= {name: parse(value)} if value else {}
+            except ValueError as error:
+                # The value itself is not shown: it may be a secret, pasted into the wrong variable.
+                raise ConfigError(f"{variable} cannot be used; expected {error}") from None
         return cls(**given)
 
     def __post_init__(self) -> None:
@@ -67,12 +73,9 @@ class Settings:
 
     def _check_identity(self) -> None:
         if not self.app_id:
-            for variable, value in (
-                ("MicrosoftAppPassword", self.app_password),
-                ("MicrosoftAppTenantId", self.app_tenant_id),
-            ):
-                if value:
-                    raise ConfigError(f"{variable} is set without MicrosoftAppId; set both, or neither for local use")
+            if self.app_password or self.app_tenant_id:
+                variable = "MicrosoftAppPassword" if self.app_password else "MicrosoftAppTenantId"
+                raise ConfigError(f"{variable} is set without MicrosoftAppId; set both, or neither for local use")
             return
         if self.app_type != "UserAssignedMSI" and not self.app_password:
             raise ConfigError(
@@ -84,7 +87,7 @@ class Settings:
     def _check_host(self) -> None:
         if not (self.app_id or self.allow_unauthenticated or _is_loopback(self.host)):
             raise ConfigError(
-                f"HOST={self.host} would let anyone on the network talk to the bot as anyone: set MicrosoftAppId, "
+                "HOST would let anyone on the network talk to the bot as anyone: set MicrosoftAppId, "
                 "use HOST=localhost, or say ALLOW_UNAUTHENTICATED=true"
             )
 
@@ -103,94 +106,90 @@ class Settings:
 
 
 def environment(path: str = ".env") -> dict[str, str]:
-    """Return the process's environment, with what the file at `path` (where there is one) adds to it."""
-    from_file = {name: value for name, value in dotenv_values(path).items() if value is not None}
-    return {**from_file, **os.environ}
+    """Return the process's environment, with what the file at `path` (where there is one) adds to it.
+
+    Raises `ConfigError` where the file cannot be read.
+    """
+    try:
+        from_file = dotenv_values(path, encoding="utf-8-sig")  # Windows editors put a mark in front
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read; expected UTF-8 text: {type(error).__name__}") from error
+    return {**{name: value for name, value in from_file.items() if value is not None}, **os.environ}
 
 
-def _text(_variable: str, value: str) -> str:
-    return value
+def _text(pattern: str, expected: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        if not re.fullmatch(pattern, value, re.ASCII):
+            raise ValueError(expected)
+        return value
+
+    return parse
 
 
-def _one_of(*choices: str) -> Callable[[str, str], str]:
+def _one_of(*choices: str) -> Callable[[str], str]:
     by_name = {choice.lower(): choice for choice in choices}
 
-    def parse(variable: str, value: str) -> str:
+    def parse(value: str) -> str:
         if value.lower() not in by_name:
-            raise ConfigError(f"{variable}={value!r} is unknown; expected one of {', '.join(choices)}")
+            raise ValueError(f"one of {', '.join(choices)}")
         return by_name[value.lower()]
 
     return parse
 
 
-def _flag(variable: str, value: str) -> bool:
-    if value.lower() not in _FLAGS:
-        raise ConfigError(f"{variable}={value!r} is unknown; expected true or false")
-    return _FLAGS[value.lower()]
+def _flag(value: str) -> bool:
+    return _one_of("true", "false", "1", "0", "yes", "no")(value) in ("true", "1", "yes")
 
 
-def _port(variable: str, value: str) -> int:
-    if not (value.isascii() and value.isdigit() and int(value) <= 65535):
-        raise ConfigError(f"{variable}={value!r} is not a port; expected 1 to 65535, or 0 for any free one")
+def _port(value: str) -> int:
+    if not (re.fullmatch("[0-9]{1,5}", value) and int(value) <= 65535):
+        raise ValueError("1 to 65535, or 0 for any free port")
     return int(value)
 
 
-def _sqlite_path(variable: str, value: str) -> str:
-    if value == ":memory:" or value.startswith("file:"):
-        raise ConfigError(f"{variable}={value!r} is not a file; expected its path (for memory: STATE_STORAGE=memory)")
+def _url(value: str) -> str:
+    found = re.fullmatch(r"https?://([\w.-]+|\[[\da-f:.]+])(:(\d{1,5}))?(/[\w/-]*)?", value, re.ASCII | re.IGNORECASE)
+    if not (found and 0 < int(found[3] or 443) <= 65535):
+        raise ValueError("https://HOST or https://HOST:PORT, without a key, password or signature in it")
     return value
 
 
-def _url(variable: str, value: str) -> str:
-    try:
-        parts = urlsplit(value)
-        usable = parts.scheme in ("https", "http") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise ConfigError(f"{variable}={value!r} is not a URL; expected https://HOST or https://HOST:PORT")
-    return value
-
-
-def _connection_string(variable: str, value: str) -> str:
-    # Never shown: it holds the account's key.
-    names = {part.partition("=")[0].strip().lower() for part in value.split(";")}
-    if not names & {"accountname", "blobendpoint", "usedevelopmentstorage"}:
-        raise ConfigError(f"{variable} is not a connection string; expected AccountName=...;AccountKey=...;...")
-    return value
-
-
-def _container_name(variable: str, value: str) -> str:
-    if not _CONTAINER_NAME.fullmatch(value):
-        raise ConfigError(
-            f"{variable}={value!r} is not a container name; expected 3 to 63 small letters, digits and single hyphens"
-        )
+def _connection_string(value: str) -> str:
+    if value.rstrip(";").lower() == "usedevelopmentstorage=true":
+        return DEVELOPMENT_STORAGE
+    parts = [part.partition("=") for part in value.rstrip(";").split(";")]
+    names = {name for name, equals, _ in parts if equals}
+    if len(names) < len(parts) or not (
+        names >= {"AccountName", "AccountKey"} or names >= {"BlobEndpoint", "SharedAccessSignature"}
+    ):
+        raise ValueError("AccountName=...;AccountKey=...;EndpointSuffix=..., as the portal shows it")
     return value
 
 
 def _is_loopback(host: str) -> bool:
     try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
+        return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host.lower() == "localhost"
 
 
-_VARIABLES: Final[Mapping[str, tuple[str, Callable[[str, str], object]]]] = {
-    "HOST": ("host", _text),
+_COSMOS_NAME: Final = _text(r"[^/\\#?=;]{1,255}", "a name of 1 to 255 characters, none of / \\ # ? = ;")
+_VARIABLES: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
+    "HOST": ("host", _text(_HOST, "a host name or an IP address, without scheme and port")),
     "PORT": ("port", _port),
     "ALLOW_UNAUTHENTICATED": ("allow_unauthenticated", _flag),
-    "MicrosoftAppId": ("app_id", _text),
-    "MicrosoftAppPassword": ("app_password", _text),
-    "MicrosoftAppType": ("app_type", _one_of(*APP_TYPES)),
-    "MicrosoftAppTenantId": ("app_tenant_id", _text),
-    "STATE_STORAGE": ("state_storage", _one_of(*STORAGES)),
+    "MicrosoftAppId": ("app_id", _text(r"[\w.-]+", "the application (client) id, a GUID")),
+    "MicrosoftAppPassword": ("app_password", str),
+    "MicrosoftAppType": ("app_type", _one_of("MultiTenant", "SingleTenant", "UserAssignedMSI")),
+    "MicrosoftAppTenantId": ("app_tenant_id", _text(r"[\w.-]+", "the GUID or domain of a tenant")),
+    "STATE_STORAGE": ("state_storage", _one_of("sqlite", "memory", "blob", "cosmos")),
     "STORAGE_CREATE": ("storage_create", _flag),
-    "SQLITE_PATH": ("sqlite_path", _sqlite_path),
+    "SQLITE_PATH": ("sqlite_path", _text(_FILE, "the path of a file (for memory: STATE_STORAGE=memory)")),
     "BLOB_CONNECTION_STRING": ("blob_connection_string", _connection_string),
     "BLOB_ACCOUNT_URL": ("blob_account_url", _url),
-    "BLOB_CONTAINER": ("blob_container", _container_name),
+    "BLOB_CONTAINER": ("blob_container", _text(_CONTAINER_NAME, "3 to 63 small letters, digits and single hyphens")),
     "COSMOS_ENDPOINT": ("cosmos_endpoint", _url),
-    "COSMOS_KEY": ("cosmos_key", _text),
-    "COSMOS_DATABASE": ("cosmos_database", _text),
-    "COSMOS_CONTAINER": ("cosmos_container", _text),
+    "COSMOS_KEY": ("cosmos_key", _text(_BASE64, "the account's key, as the portal shows it")),
+    "COSMOS_DATABASE": ("cosmos_database", _COSMOS_NAME),
+    "COSMOS_CONTAINER": ("cosmos_container", _COSMOS_NAME),
 }

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from http import HTTPStatus
 
-from botbuilder.core import TurnContext
+from botbuilder.core import InvokeResponse, TurnContext
 from botbuilder.integration.aiohttp import CloudAdapter, ConfigurationBotFrameworkAuthentication
+from botbuilder.schema import Activity, ActivityTypes
 
+from bots.turn.errors import RepliesNotDelivered, TryAgain
 from storage.errors import StorageConflict, StorageUnavailable
 
 APOLOGY = ("The bot encountered an error or bug.", "To continue to run this bot, please fix the bot source code.")
@@ -34,8 +37,14 @@ def create_adapter(identity: BotIdentity) -> CloudAdapter:
 
 async def _on_turn_error(turn_context: TurnContext, error: Exception) -> None:
     """Log and apologise. State is left alone: what was stored before the turn is still right."""
-    if isinstance(error, (StorageConflict, StorageUnavailable)):
+    if isinstance(error, (StorageConflict, StorageUnavailable, TryAgain)):
         raise error  # nothing was decided: the channel is told to deliver the activity again
     _log.error("the bot's code failed in a turn", exc_info=error)
-    for text in APOLOGY:
-        await turn_context.send_activity(text)
+    if turn_context.activity.type == ActivityTypes.invoke:
+        failed = InvokeResponse(status=HTTPStatus.INTERNAL_SERVER_ERROR)
+        await turn_context.send_activity(Activity(type=ActivityTypes.invoke_response, value=failed))
+    try:
+        for text in APOLOGY:
+            await turn_context.send_activity(text)
+    except Exception as unsent:  # the connector's client raises what its HTTP library does
+        raise RepliesNotDelivered(f"the apology was not delivered: {unsent}") from unsent

@@ -9,14 +9,18 @@ import json
 import logging
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
 from aiohttp import web
 from azure.core.exceptions import DeserializationError  # what msrest raises
 from botbuilder.core import Bot, InvokeResponse
 from botbuilder.integration.aiohttp import CloudAdapter
 from botbuilder.schema import Activity
+from botframework.connector.auth import AuthenticateRequestResult
 from msrest.serialization import Model
+from requests import RequestException
 
+from bots.turn.errors import RepliesNotDelivered, TryAgain
 from storage.errors import StorageError
 
 RETRY_AFTER = 1  # seconds
@@ -35,65 +39,92 @@ class MessagesEndpoint:
         """Run the turn. Answers 201, or what an invoke or `expectReplies` activity returns.
 
         400 for a body that is no activity, 401 for a caller that is not a channel of this bot, 415 for another
-        content type, 503 with Retry-After where the state could not be read or saved.
+        content type; with Retry-After 502 where the channel took no reply, and 503 where the state could not be
+        read or saved or the caller's token could not be checked.
         """
         activity = await _activity(request)
+        caller = await self._authenticated(request, activity)
         try:
-            result = await self._adapter.process_activity(
-                request.headers.get("Authorization", ""), activity, self._bot.on_turn
-            )
-        except PermissionError:
-            return _refusal(HTTPStatus.UNAUTHORIZED, "the request carries no valid token of a channel for this bot")
-        except StorageError as error:
+            result = await self._adapter.process_activity(caller, activity, self._bot.on_turn)
+        except RepliesNotDelivered as error:
+            _log.error("no reply sent to %s: %s", activity.service_url, error)
+            raise _http_error(web.HTTPBadGateway, "the serviceUrl does not take the bot's replies") from error
+        except (StorageError, TryAgain) as error:
             _log.error("turn not saved: %s", error)
-            refusal = _refusal(HTTPStatus.SERVICE_UNAVAILABLE, "the state cannot be read or saved now; deliver again")
-            refusal.headers["Retry-After"] = str(RETRY_AFTER)
-            return refusal
+            raise _http_error(web.HTTPServiceUnavailable, "the state cannot be read or saved now") from error
         return _answer(result)
+
+    async def _authenticated(self, request: web.Request, activity: Activity) -> AuthenticateRequestResult:
+        try:
+            return await self._adapter.bot_framework_authentication.authenticate_request(
+                activity, request.headers.get("Authorization", "")
+            )
+        except RequestException as error:
+            _log.error("the keys that sign the channels' tokens cannot be fetched: %s", error)
+            raise _http_error(web.HTTPServiceUnavailable, "the caller's token cannot be checked now") from error
+        except Exception as error:  # whatever the SDK trips over in a token, the caller is not known
+            _log.warning("unauthenticated request: %s: %s", type(error).__name__, error)
+            raise _http_error(web.HTTPUnauthorized, "no valid token of a channel for this bot") from error
 
 
 def _answer(result: InvokeResponse | None) -> web.Response:
     if result is None:
         return web.Response(status=HTTPStatus.CREATED)
-    body: Any = result.body
-    if isinstance(body, Model):
-        body = body.serialize()  # type: ignore[no-untyped-call]
-    return web.json_response(body, status=result.status)
+    if result.body is None:
+        return web.Response(status=result.status)
+    return web.json_response(result.body, status=result.status, dumps=_dumps)
+
+
+def _dumps(body: object) -> str:
+    return json.dumps(body, default=Model.serialize)  # an invoke's body may hold the SDK's models anywhere
 
 
 async def _activity(request: web.Request) -> Activity:
     if request.content_type != "application/json":
         raise _http_error(web.HTTPUnsupportedMediaType, "expected Content-Type: application/json")
     try:
-        body = json.loads(await request.read())
-    except (ValueError, RecursionError):
+        body = json.loads(await request.read(), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError, web.RequestPayloadError):
         raise _http_error(web.HTTPBadRequest, "the body is not JSON") from None
     if not isinstance(body, dict):
         raise _http_error(web.HTTPBadRequest, "the body is not an activity: expected a JSON object")
+    wrong = [name for name, value in _required(body).items() if not _is_text(value)]
+    if wrong:
+        raise _http_error(web.HTTPBadRequest, f"the body is not an activity: {', '.join(wrong)} must be text")
+    if not _is_http_url(body["serviceUrl"]):
+        raise _http_error(web.HTTPBadRequest, "the body is not an activity: serviceUrl must be an http or https URL")
     try:
-        activity = Activity().deserialize(body)
-    except (DeserializationError, AttributeError, TypeError, ValueError) as error:
+        return Activity().deserialize(body)
+    except (DeserializationError, AttributeError, TypeError, ValueError, RecursionError) as error:
         raise _http_error(web.HTTPBadRequest, "the body is not an activity: a field has the wrong type") from error
-    missing = [name for name, value in _required(activity).items() if not (isinstance(value, str) and value)]
-    if missing:
-        raise _http_error(web.HTTPBadRequest, f"the body is not an activity: {', '.join(missing)} must be text")
-    return activity
 
 
-def _required(activity: Activity) -> dict[str, Any]:
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _required(body: dict[str, Any]) -> dict[str, object]:
+    # Of the body, not of the activity: the SDK makes text of whatever it finds.
+    accounts = {name: body[name] if isinstance(body.get(name), dict) else {} for name in ("conversation", "from")}
     return {
-        "type": activity.type,
-        "id": activity.id,
-        "channelId": activity.channel_id,
-        "serviceUrl": activity.service_url,
-        "conversation.id": activity.conversation and activity.conversation.id,
-        "from.id": activity.from_property and activity.from_property.id,
+        **{name: body.get(name) for name in ("type", "id", "channelId", "serviceUrl")},
+        **{f"{name}.id": account.get("id") for name, account in accounts.items()},
     }
 
 
+def _is_text(value: object) -> bool:
+    # Half a surrogate pair can be neither stored nor put into the reply's address.
+    return isinstance(value, str) and value != "" and not any("\ud800" <= char <= "\udfff" for char in value)
+
+
+def _is_http_url(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
 def _http_error(kind: type[web.HTTPError], reason: str) -> web.HTTPError:
-    return kind(text=json.dumps({"error": reason}), content_type="application/json")
-
-
-def _refusal(status: HTTPStatus, reason: str) -> web.Response:
-    return web.json_response({"error": reason}, status=status)
+    headers = {"Retry-After": str(RETRY_AFTER)} if issubclass(kind, web.HTTPServerError) else None
+    return kind(text=json.dumps({"error": reason}), content_type="application/json", headers=headers)

@@ -8,25 +8,17 @@ https://learn.microsoft.com/azure/bot-service/bot-builder-concept-state
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from typing import Any
 
-from botbuilder.core import (
-    BotState,
-    StatePropertyAccessor,
-    TurnContext,
-)
-from botbuilder.core import (
-    ConversationState as _ConversationState,
-)
-from botbuilder.core import (
-    PrivateConversationState as _PrivateConversationState,
-)
-from botbuilder.core import (
-    UserState as _UserState,
-)
+from botbuilder.core import BotState, TurnContext
+from botbuilder.core import ConversationState as _ConversationState
+from botbuilder.core import PrivateConversationState as _PrivateConversationState
+from botbuilder.core import UserState as _UserState
 
+from bots.property import PropertyAccessor
+from bots.turn.documents import Documents, TurnDocuments, is_same
+from bots.turn.envelope import TURN
 from storage.base import StateStorage
 from storage.codec import Codec, Undecoded, is_storable
 from storage.contract import ABSENT, Document, JsonObject, Write
@@ -58,9 +50,16 @@ class StoredState(BotState):
 
     async def load(self, turn_context: TurnContext, force: bool = False) -> None:
         """Read the document, once a turn; `force` reads it again and drops what was changed since."""
-        if force or self.get_cached_state(turn_context) is None:
-            key = self.get_storage_key(turn_context)
-            self._cache(turn_context, key, (await self._storage.load([key])).get(key))
+        if not force and self.get_cached_state(turn_context):
+            return
+        key = self.get_storage_key(turn_context)
+        stored = (await self._documents(turn_context, key).load([key])).get(key)
+        if force or self.get_cached_state(turn_context) is None:  # or another task of this turn was faster
+            self._cache(turn_context, key, stored)
+
+    def forget(self, turn_context: TurnContext) -> None:
+        """Drop what the turn has read and changed of the document; nothing is written."""
+        turn_context.turn_state.pop(self._context_service_key, None)
 
     async def save_changes(self, turn_context: TurnContext, force: bool = False) -> None:
         """Write the document where it changed since it was read; with `force`, where it was read at all."""
@@ -68,10 +67,10 @@ class StoredState(BotState):
         if cached is None:
             return
         key = self.get_storage_key(turn_context)
-        value = _encode(self._codec, cached.state, key)
+        value: JsonObject = {**self._codec.encode(cached.state, key), **_record(cached.stored)}
         if force or self._changed(cached.stored, value, key):
             expect = cached.stored.etag if cached.stored else ABSENT
-            etags = await self._storage.save({key: Write(value, expect)})
+            etags = await self._documents(turn_context, key).save({key: Write(value, expect)})
             cached.stored = Document(value, etags[key])
 
     async def clear_state(self, turn_context: TurnContext) -> None:
@@ -84,11 +83,15 @@ class StoredState(BotState):
         await self.load(turn_context)
         cached = self.get_cached_state(turn_context)
         if cached.stored:
-            await self._storage.save({self.get_storage_key(turn_context): Write(None, cached.stored.etag)})
-        cached.state, cached.stored = {}, None
+            key = self.get_storage_key(turn_context)
+            kept = _record(cached.stored) or None
+            etags = await self._documents(turn_context, key).save({key: Write(kept, cached.stored.etag)})
+            cached.stored = Document(kept, etags[key]) if kept else None
+        cached.state = {}
 
     async def get_property_value(self, turn_context: TurnContext, property_name: str) -> Any:
         """Return the property. Raises KeyError where the document has none of that name."""
+        await self.load(turn_context)
         cached = self.get_cached_state(turn_context)
         value = cached.state[property_name]
         if isinstance(value, Undecoded):
@@ -96,8 +99,14 @@ class StoredState(BotState):
             value = cached.state[property_name] = self._codec.decode(value.json, key, property_name)
         return value
 
+    async def set_property_value(self, turn_context: TurnContext, property_name: str, value: Any) -> None:
+        """Set the property; it is stored by `save_changes`."""
+        await self.load(turn_context)
+        self.get_cached_state(turn_context).state[property_name] = value
+
     async def delete_property_value(self, turn_context: TurnContext, property_name: str) -> None:
         """Remove the property. Removing one that is not there is no error."""
+        await self.load(turn_context)
         self.get_cached_state(turn_context).state.pop(property_name, None)
 
     def allow(self, cls: type) -> None:
@@ -109,6 +118,10 @@ class StoredState(BotState):
     def _codec(self) -> Codec:
         return self._storage.codec
 
+    def _documents(self, turn_context: TurnContext, key: str) -> Documents:
+        """Where the document is during this turn: with the transaction that runs it, otherwise in the storage."""
+        return TurnDocuments.of(turn_context, key) or self._storage
+
     def _cache(self, turn_context: TurnContext, key: str, stored: Document | None) -> None:
         state = _decode(self._codec, stored.value, key) if stored else {}
         turn_context.turn_state[self._context_service_key] = CachedState(state, stored)
@@ -116,55 +129,10 @@ class StoredState(BotState):
     def _changed(self, stored: Document | None, value: JsonObject, key: str) -> bool:
         before = stored.value if stored else {}
         # A document may spell the same state in another way than we do; only a change of the state counts.
-        return value != before and value != _encode(self._codec, _decode(self._codec, before, key), key)
-
-
-class PropertyAccessor(StatePropertyAccessor):
-    """Reads and writes one property of a scope of state."""
-
-    def __init__(self, bot_state: StoredState, name: str) -> None:
-        self._bot_state = bot_state
-        self._name = name
-
-    @property
-    def name(self) -> str:
-        """The property's name in the document."""
-        return self._name
-
-    async def get(self, turn_context: TurnContext, default_value_or_factory: Any = None) -> Any:
-        """Return the property; where there is none, set it to the default and return that.
-
-        Args:
-            turn_context: the turn.
-            default_value_or_factory: a value (copied), or a function or class that makes one. A class so named
-                may be stored: nothing else has to be registered for it.
-        """
-        if default_value_or_factory is not None:
-            named = default_value_or_factory
-            self._bot_state.allow(named if isinstance(named, type) else type(named))
-        await self._bot_state.load(turn_context)
-        try:
-            return await self._bot_state.get_property_value(turn_context, self._name)
-        except KeyError:
-            if default_value_or_factory is None:
-                return None
-        value = (
-            default_value_or_factory()
-            if callable(default_value_or_factory)
-            else copy.deepcopy(default_value_or_factory)
-        )
-        await self.set(turn_context, value)
-        return value
-
-    async def set(self, turn_context: TurnContext, value: Any) -> None:
-        """Set the property; it is stored by `save_changes`."""
-        await self._bot_state.load(turn_context)
-        await self._bot_state.set_property_value(turn_context, self._name, value)
-
-    async def delete(self, turn_context: TurnContext) -> None:
-        """Remove the property; it is gone from the storage after `save_changes`."""
-        await self._bot_state.load(turn_context)
-        await self._bot_state.delete_property_value(turn_context, self._name)
+        if is_same(value, before):
+            return False
+        again = self._codec.encode(_decode(self._codec, before, key), key)
+        return not is_same(value, {**again, **_record(stored)})
 
 
 class ConversationState(StoredState, _ConversationState):
@@ -176,14 +144,14 @@ class UserState(StoredState, _UserState):
 
 
 class PrivateConversationState(StoredState, _PrivateConversationState):
-    """State of a user in one conversation: `{channel}/conversations/{conversation}/users/{user}`."""
+    """State of a user in one conversation: `{channel}/conversations/{conversation}/users/{user}/`."""
 
 
 def _decode(codec: Codec, value: JsonObject, key: str) -> dict[str, Any]:
     # A property of a class that this turn's bot has not named yet waits until it is asked for.
-    return {name: codec.decode(item, key, name, keep_unknown=True) for name, item in value.items()}
+    return {name: codec.decode(item, key, name, keep_unknown=True) for name, item in value.items() if name != TURN}
 
 
-def _encode(codec: Codec, state: dict[str, Any], key: str) -> JsonObject:
-    encoded: JsonObject = codec.encode(state, key)
-    return encoded
+def _record(stored: Document | None) -> JsonObject:
+    # What turns have left beside the state; outside of a turn it is not ours to drop.
+    return {name: item for name, item in stored.value.items() if name == TURN} if stored else {}

@@ -109,8 +109,9 @@ class BlobStorage(RemoteStorage):
 
 
 def _client_options() -> dict[str, Any]:
-    # The SDK's own default waits 15 s before its first retry, as long as a channel waits for the whole turn.
-    retry = LinearRetry(backoff=0.5, retry_total=3, random_jitter_range=0.2)
+    # The SDK's own default waits 15 s before its first retry, as long as a channel waits for the whole turn; and its
+    # exponential policy adds the base's powers to the initial backoff, so it never waits less than a second.
+    retry = LinearRetry(backoff=0.5, retry_total=3, random_jitter_range=0.3)
     return {"retry_policy": retry, "connection_timeout": _TIMEOUT, "read_timeout": _TIMEOUT}
 
 

@@ -1,4 +1,4 @@
-"""How a key is spelled as a blob name, a Cosmos id and a SQLite text: injective, deterministic, within the limits.
+"""How a document's key is spelled as a blob name, a Cosmos id and a SQLite text: injective and within the limits.
 
 A key that the stock `botbuilder-azure` storages spell safely is spelled as they do, so their documents are found.
 Any other key gets a spelling that starts with a mark no stock-safe spelling can start with; a very long one ends

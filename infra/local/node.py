@@ -122,9 +122,7 @@ def _npm_ci(node: Node) -> None:
             f"{error.output[-2000:]}"
         ) from error
     except subprocess.TimeoutExpired as error:
-        raise EmulatorError(
-            f"`npm ci` in {HERE} took over {_INSTALL_SECONDS:.0f} s: run it by hand"
-        ) from error
+        raise EmulatorError(f"`npm ci` in {HERE} took over {_INSTALL_SECONDS:.0f} s: run it by hand") from error
 
 
 if __name__ == "__main__":

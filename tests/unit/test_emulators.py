@@ -110,9 +110,7 @@ async def test_cosmos_answers_404_for_a_missing_document(cosmos_settings: Mappin
 async def test_cosmos_tells_a_missing_container_from_a_missing_document(
     cosmos_settings: Mapping[str, str],
 ) -> None:
-    async with CosmosClient(
-        cosmos_settings["COSMOS_ENDPOINT"], credential=cosmos_settings["COSMOS_KEY"]
-    ) as client:
+    async with CosmosClient(cosmos_settings["COSMOS_ENDPOINT"], credential=cosmos_settings["COSMOS_KEY"]) as client:
         database = await client.create_database_if_not_exists("state")
         container = await database.create_container("removed", PartitionKey(path="/id"))
         await container.create_item({"id": "a"})
@@ -126,9 +124,9 @@ async def test_cosmos_holds_writes_to_their_preconditions(cosmos_settings: Mappi
     async with container_of(cosmos_settings) as container:
         first = (await container.create_item({"id": "a", "n": 1}))["_etag"]
         assert await refusal(container.create_item({"id": "a"})) == (409, None)
-        second = (
-            await container.replace_item("a", {"id": "a", "n": 2}, etag=first, match_condition=unmodified)
-        )["_etag"]
+        second = (await container.replace_item("a", {"id": "a", "n": 2}, etag=first, match_condition=unmodified))[
+            "_etag"
+        ]
         stale_replace = container.replace_item("a", {"id": "a"}, etag=first, match_condition=unmodified)
         assert await refusal(stale_replace) == (412, None)
         stale_delete = container.delete_item("a", "a", etag=first, match_condition=unmodified)
@@ -168,9 +166,7 @@ def test_a_taken_port_is_an_error_that_says_so(cosmos_settings: Mapping[str, str
 def command_running() -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
     """Run the command on free ports until both emulators answer; yield its process and their two URLs."""
     command = [sys.executable, "-m", "infra.local.emulators", "--azurite-port", "0", "--cosmos-port", "0"]
-    with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:
             assert process.stdout is not None
             output = ""

@@ -66,9 +66,7 @@ def test_times_without_an_offset_are_utc_when_the_channels_and_ignored_when_the_
     assert received(**naive) == "2026-03-29 12:30:00+00:00"
 
 
-@pytest.mark.parametrize(
-    "unset", [None, "0001-01-01T00:00:00", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"]
-)
+@pytest.mark.parametrize("unset", [None, "0001-01-01T00:00:00", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", None])
 def test_without_any_time_it_is_the_present(unset: str | None, zone: str | None) -> None:
     shown = datetime.fromisoformat(received(timestamp=unset, localTimestamp=unset, localTimezone=zone))

@@ -38,9 +38,7 @@ def test_the_bots_own_mention_leaves_the_text_with_one_of_its_blanks(text: str, 
 
 
 def test_other_peoples_mentions_become_their_names() -> None:
-    activity = teams_message(
-        "<at>State Bot</at> tell <at>Grace Hopper</at> hi", OWN, mention(GRACE, "Grace Hopper")
-    )
+    activity = teams_message("<at>State Bot</at> tell <at>Grace Hopper</at> hi", OWN, mention(GRACE, "Grace Hopper"))
     assert text_without_own_mention(activity) == "tell Grace Hopper hi"
 
 
@@ -49,9 +47,7 @@ def test_of_two_mentions_with_one_name_only_the_bots_own_is_removed() -> None:
     assert text_without_own_mention(activity) == "Tess ask "
 
 
-@pytest.mark.parametrize(
-    "name", ["Bot (dev)", "a.*b", "[x", "C++ \\1", "$~&", "$", "ボット", "بوت", "Böt 🤖"]
-)
+@pytest.mark.parametrize("name", ["Bot (dev)", "a.*b", "[x", "C++ \\1", "$~&", "$", "ボット", "بوت", "Böt 🤖"])
 def test_names_with_special_characters_are_removed_too(name: str) -> None:
     assert text_without_own_mention(teams_message(f"<at>{name}</at> hi", mention(BOT, name))) == "hi"
 
@@ -86,23 +82,16 @@ def test_absent_fields_are_no_error() -> None:
 
 
 def test_without_a_recipient_every_mention_is_readable() -> None:
-    assert (
-        text_without_own_mention(teams_message("<at>State Bot</at> hi", OWN, recipient=None))
-        == "State Bot hi"
-    )
+    assert text_without_own_mention(teams_message("<at>State Bot</at> hi", OWN, recipient=None)) == "State Bot hi"
 
 
 def test_plain_mentions_of_other_channels_are_understood() -> None:
-    activity = teams_message(
-        "<@U0B> tell <@U0G> hi", mention(BOT, "bot", "<@U0B>"), mention(GRACE, "Grace", "<@U0G>")
-    )
+    activity = teams_message("<@U0B> tell <@U0G> hi", mention(BOT, "bot", "<@U0B>"), mention(GRACE, "Grace", "<@U0G>"))
     assert text_without_own_mention(activity) == "tell Grace hi"
 
 
 def test_mentions_built_with_the_sdks_class_are_understood() -> None:
-    own = Mention(
-        mentioned=ChannelAccount(id=BOT, name="State Bot"), text="<at>State Bot</at>", type="mention"
-    )
+    own = Mention(mentioned=ChannelAccount(id=BOT, name="State Bot"), text="<at>State Bot</at>", type="mention")
     activity = Activity(text="<at>State Bot</at> hi", entities=[own], recipient=ChannelAccount(id=BOT))
     assert text_without_own_mention(activity) == "hi"
 
@@ -114,9 +103,7 @@ def test_the_activity_is_left_as_it_is() -> None:
     assert len(activity.entities) == 2
 
 
-@pytest.mark.parametrize(
-    "text", ["<at>" * 60_000, "<at " * 60_000, "<at>x</at>" * 25_000, "<at>" + " " * 250_000]
-)
+@pytest.mark.parametrize("text", ["<at>" * 60_000, "<at " * 60_000, "<at>x</at>" * 25_000, "<at>" + " " * 250_000])
 def test_a_hostile_text_of_the_channels_full_size_takes_no_more_than_linear_time(text: str) -> None:
     started = time.process_time()
     text_without_own_mention(teams_message(text, OWN))

@@ -61,9 +61,7 @@ def thanks(name: str) -> list[str]:
 
 async def test_the_conversation_is_the_samples_to_the_letter(conversation: Conversation) -> None:
     assert await conversation.send(emulator_message("hi")) == ["What is your name?"]
-    assert await conversation.send(emulator_message("Ada")) == [
-        "Thanks Ada. To see conversation data, type anything."
-    ]
+    assert await conversation.send(emulator_message("Ada")) == ["Thanks Ada. To see conversation data, type anything."]
     assert await conversation.send(emulator_message("hello again")) == [
         "Ada sent: hello again",
         "Message received at: 2026-03-29 14:30:00+02:00",
@@ -136,9 +134,7 @@ async def test_in_a_teams_group_chat_the_bots_mention_is_part_of_neither_name_no
     assert await conversation.send(teams_message("<at>State Bot</at>\r\n", own)) == [ASK]
     assert await conversation.send(teams_message("<at>State Bot</at>&nbsp;\r\n", own)) == [ASK]
     assert await conversation.send(teams_message("<at>State Bot</at>&nbsp;Ada\n", own)) == thanks("Ada")
-    assert await conversation.send(
-        teams_message("ask <at>Grace</at>, <at>State Bot</at> \n", own, grace)
-    ) == [
+    assert await conversation.send(teams_message("ask <at>Grace</at>, <at>State Bot</at> \n", own, grace)) == [
         "Ada sent: ask Grace,",
         "Message received at: 2026-03-29 14:30:00+02:00",
         "Message received from: msteams",
@@ -218,8 +214,6 @@ async def test_incomplete_conversation_updates_are_no_error(
     assert await conversation.send(direct_line_message("hi")) == [ASK]
 
 
-@pytest.mark.parametrize(
-    "kind", ["typing", "messageReaction", "installationUpdate", "endOfConversation", "unheardOf"]
-)
+@pytest.mark.parametrize("kind", ["typing", "messageReaction", "installationUpdate", "endOfConversation", "unheardOf"])
 async def test_other_activities_are_met_with_silence(conversation: Conversation, kind: str) -> None:
     assert await conversation.send(teams_message(None, type=kind)) == []

@@ -1,0 +1,66 @@
+"""The SDK's turn context as the bot's logic found it, so that the logic can run again as if it never had."""
+
+from __future__ import annotations
+
+import copy
+
+from botbuilder.core import TurnContext
+from botbuilder.schema import Activity
+
+from bots.turn.outlet import HANDLERS, Outlet
+from bots.turn.replies import HeldReplies, Reply
+
+
+class TurnScene:
+    """Sets the context up for each attempt of a turn, and clears it away.
+
+    TurnContext has no way to undo what logic did to it, hence the access to its private attributes.
+
+    Attributes:
+        context: the turn's context.
+        received: the activity as it arrived, whatever the logic does to the context's.
+        outlet: where replies leave.
+    """
+
+    def __init__(self, context: TurnContext) -> None:
+        self.received: Activity = copy.deepcopy(context.activity)
+        self.outlet = Outlet(context)
+        self.context = context
+        self._held: HeldReplies | None = None
+        self._turn_state = dict(context.turn_state)
+        self._services = dict(context.services)
+        self._buffered = list(context.buffered_reply_activities)
+        self._responded = context.responded
+
+    def set(self) -> HeldReplies:
+        """Make the context ready for an attempt; what the logic sends ends in the result."""
+        self.clear()
+        self._held = self.context.adapter = HeldReplies(self.outlet)
+        for name in HANDLERS:  # those of other middleware are told when something is sent
+            setattr(self.context, name, [])
+        return self._held
+
+    def release(self) -> list[Reply]:
+        """Let the context send for real again; what the logic left in it stays.
+
+        Returns what the SDK itself has held, because the channel expects it in the HTTP response.
+        """
+        if self._held:
+            self._held.close()
+        self.context.adapter = self.outlet.adapter
+        for name, handlers in self.outlet.handlers.items():
+            setattr(self.context, name, handlers)
+        buffered = self.context.buffered_reply_activities
+        held = [Reply("send", activity) for activity in buffered[len(self._buffered) :]]
+        buffered[:] = self._buffered
+        return held
+
+    def clear(self) -> None:
+        """Make the context what it was before any attempt."""
+        self.release()
+        context = self.context
+        context.activity = copy.deepcopy(self.received)
+        context._responded = self._responded
+        for present, before in ((context.turn_state, self._turn_state), (context.services, self._services)):
+            present.clear()
+            present.update(before)

@@ -1,0 +1,130 @@
+"""The conversation's document: its state, and beside it what the turns of the conversation have decided.
+
+    {...state, "$turn": {"ledger": [...], "seen": {D: tag}, "last": [D, ...], "absent"?: true}}
+
+It is never removed: deleted state is written empty, with the record kept. A document without "$turn" was
+written by a stock bot: nothing has been decided yet. Replies are kept as JSON *text*, so that what a user put
+into them is never rebuilt by another program's decoder, nor indexed by the service.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING
+
+from bots.turn.envelope import TURN, Held, expect
+from bots.turn.fields import Fields
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from storage.contract import Document, Expect, JsonObject
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Entry:
+    """One committed turn.
+
+    Attributes:
+        txn: the attempt that committed.
+        at: when, in seconds since the epoch, by the clock of the replica that committed it.
+        activity_id: the activity, or None for a turn that had none (a proactive one).
+        replies: the JSON text of the list of its replies, or None once they are known to be delivered.
+    """
+
+    txn: str
+    at: float
+    activity_id: str | None
+    replies: str | None
+
+    def reply_list(self) -> list[JsonObject]:
+        """The replies, in order; none once they are known to be delivered."""
+        replies: list[JsonObject] = json.loads(self.replies or "[]")
+        return replies
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Conversation:
+    """A conversation's document.
+
+    Attributes:
+        state: the bot's state, or None where there is none.
+        ledger: the committed turns, oldest first.
+        seen: for other documents, the tag they had when a turn of this conversation last loaded them; for one
+            that the turn wrote, its new tag. This is the evidence that the write committed.
+        last: the keys that the last committed turn loaded, or None where no turn ever committed.
+        etag: the version, or None where there is no document.
+    """
+
+    state: JsonObject | None = None
+    ledger: tuple[Entry, ...] = ()
+    seen: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    last: tuple[str, ...] | None = None
+    etag: str | None = None
+
+    @property
+    def expect(self) -> str | Expect:
+        """What a write that replaces exactly this version expects."""
+        return expect(self.etag)
+
+    def next(self, state: JsonObject | None, ledger: tuple[Entry, ...], held: Mapping[str, Held]) -> Conversation:
+        """The version that commits a turn after which the other documents it loaded are as `held` says."""
+        seen = {key: tag for key, tag in self.seen.items() if key not in held}
+        seen |= {key: document.tag for key, document in held.items() if document.tag is not None}
+        return Conversation(state, ledger, seen, tuple(held))
+
+    def entry(self, txn: str) -> Entry | None:
+        """The ledger's entry of the attempt `txn`."""
+        return next((entry for entry in self.ledger if entry.txn == txn), None)
+
+
+def entry_text(replies: Sequence[JsonObject]) -> str:
+    """The replies as an entry keeps them."""
+    return json.dumps(list(replies), separators=(",", ":"))
+
+
+def parse_conversation(key: str, document: Document | None) -> Conversation:
+    """Read a conversation's document. Raises `StateDecodeError` where "$turn" is malformed."""
+    if document is None:
+        return Conversation()
+    state = {name: value for name, value in document.value.items() if name != TURN}
+    if TURN not in document.value:
+        return Conversation(state, etag=document.etag)
+    fields = Fields(key, TURN, document.value[TURN])
+    return Conversation(
+        state=None if fields.flag("absent") and not state else state,
+        ledger=tuple(_parse_entry(entry) for entry in fields.objects("ledger")),
+        seen=fields.text_map("seen"),
+        last=fields.texts("last") if "last" in fields else None,
+        etag=document.etag,
+    )
+
+
+def build_conversation(conversation: Conversation) -> JsonObject:
+    """Return the value to store."""
+    turn: JsonObject = {
+        "ledger": [_build_entry(entry) for entry in conversation.ledger],
+        "seen": dict(conversation.seen),
+    }
+    if conversation.last is not None:
+        turn["last"] = list(conversation.last)
+    if conversation.state is None:
+        turn["absent"] = True
+    return {**(conversation.state or {}), TURN: turn}
+
+
+def _parse_entry(fields: Fields) -> Entry:
+    replies = fields.optional_text("replies")
+    if replies is not None and not all(isinstance(reply, dict) for reply in fields.json("replies", list)):
+        raise fields.error("replies", "spells a list of something else than objects")
+    return Entry(fields.text("txn"), fields.number("at"), fields.optional_text("id"), replies)
+
+
+def _build_entry(entry: Entry) -> JsonObject:
+    built: JsonObject = {"txn": entry.txn, "at": entry.at}
+    if entry.activity_id is not None:
+        built["id"] = entry.activity_id
+    if entry.replies is not None:
+        built["replies"] = entry.replies
+    return built

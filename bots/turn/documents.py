@@ -1,0 +1,67 @@
+"""The documents of one attempt, as bot state reads and writes them: nothing leaves before the turn commits."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from botbuilder.core import TurnContext
+
+from storage.contract import Document, JsonObject, Write
+
+_KEY = "bots.turn.documents"
+
+
+class Documents(Protocol):
+    """What bot state needs of a storage: two methods of the contract."""
+
+    async def load(self, keys: Iterable[str]) -> dict[str, Document]: ...
+
+    async def save(self, writes: Mapping[str, Write]) -> dict[str, str]: ...
+
+
+class TurnDocuments:
+    """The documents that a turn loaded, and what it has made of them so far."""
+
+    def __init__(self, loaded: Mapping[str, JsonObject | None]) -> None:
+        self._loaded = loaded
+        self._present = dict(loaded)
+        self._saves = 0
+
+    @classmethod
+    def of(cls, turn_context: TurnContext, key: str) -> TurnDocuments | None:
+        """The documents of the attempt that is running, where the document `key` is one of them."""
+        documents = turn_context.turn_state.get(_KEY)
+        return documents if documents is not None and key in documents._present else None
+
+    def enter(self, turn_context: TurnContext) -> None:
+        """Make bot state use these documents from now on, until `leave`."""
+        turn_context.turn_state[_KEY] = self
+
+    @staticmethod
+    def leave(turn_context: TurnContext) -> None:
+        """Make bot state use the storage again: what is saved from now on is not part of the turn."""
+        turn_context.turn_state.pop(_KEY, None)
+
+    def changes(self) -> dict[str, JsonObject | None]:
+        """The documents that are not as they were loaded; None for one that was deleted."""
+        return {key: value for key, value in self._present.items() if not is_same(value, self._loaded[key])}
+
+    async def load(self, keys: Iterable[str]) -> dict[str, Document]:
+        etag = str(self._saves)
+        present = {key: self._present[key] for key in keys}
+        return {key: Document(copy.deepcopy(value), etag) for key, value in present.items() if value is not None}
+
+    async def save(self, writes: Mapping[str, Write]) -> dict[str, str]:
+        # No preconditions: an attempt is alone with its documents until it commits.
+        self._saves += 1
+        for key, write in writes.items():
+            self._present[key] = None if write.value is None else dict(write.value)
+        return {key: str(self._saves) for key, write in writes.items() if write.value is not None}
+
+
+def is_same(one: JsonObject | None, other: JsonObject | None) -> bool:
+    """Whether two documents are the same state. To Python 1, 1.0 and True are equal; to JSON they are not."""
+    return one == other and json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)

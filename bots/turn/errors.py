@@ -1,0 +1,43 @@
+"""What a turn ends with when its activity should be delivered again."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from botbuilder.core import TurnContext
+
+from storage.errors import StorageConflict, StorageUnavailable
+
+
+class TryAgain(Exception):
+    """The base: the activity was not answered, and delivering it again is safe. Never a matter for the user."""
+
+
+class TurnConflict(TryAgain):
+    """Raised when other turns were first, each time, until the bound. State is as before."""
+
+
+class RepliesNotDelivered(TryAgain):
+    """Raised when the turn is decided but the channel did not take its replies. The next delivery sends them."""
+
+
+class NestedTurn(RuntimeError):
+    """Raised when a turn would wait for itself: it started another turn of its conversation, and waits for it."""
+
+
+OnTurnError = Callable[[TurnContext, Exception], Awaitable[None]]
+_NOT_THE_USERS = (StorageConflict, StorageUnavailable, TryAgain, NestedTurn)
+
+
+def for_bugs_only(on_turn_error: OnTurnError | None) -> OnTurnError:
+    """Wrap an adapter's `on_turn_error`: what the channel or the calling code must learn is raised instead.
+
+    The SDK takes a turn for answered when `on_turn_error` returns, and the channel would not deliver again.
+    """
+
+    async def handle(turn_context: TurnContext, error: Exception) -> None:
+        if on_turn_error is None or isinstance(error, _NOT_THE_USERS):
+            raise error
+        await on_turn_error(turn_context, error)
+
+    return handle

@@ -1,0 +1,179 @@
+"""Every turn an ACID transaction, for any bot. In an app of the SDK's kind, with the classes of `bots.state`:
+
+    turns = TurnTransaction(storage, conversation_state, user_state)  # `await turns.aclose()` when the app ends
+    adapter.use(turns)
+    adapter.on_turn_error = for_bugs_only(adapter.on_turn_error)
+
+Load, run the bot with its replies held back, commit, send. A turn that lost against another one runs again on what
+that one left; an activity that was handled before is answered from the ledger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
+from typing import Final
+
+from botbuilder.core import ConversationState, Middleware, TurnContext
+
+from bots.state import StoredState
+from bots.turn.context import TurnScene
+from bots.turn.delivery import Deliveries, delivery_id, is_answered_by_response
+from bots.turn.documents import TurnDocuments
+from bots.turn.errors import RepliesNotDelivered, TurnConflict
+from bots.turn.protocol import Aborted, Committed, Redelivered, Runtime, Snapshot, begin, commit, mark_delivered, tidy
+from bots.turn.queue import ConversationQueue
+from bots.turn.recorded import record, restore
+from bots.turn.replies import Reply
+from storage.contract import DocumentStore, JsonObject
+from storage.errors import StorageError
+
+ATTEMPTS: Final = 30  # of one turn, each on what the others have left
+SHORTEST_BACKOFF: Final = 0.01  # seconds, before the second attempt; doubled with each further one
+LONGEST_BACKOFF: Final = 0.5  # seconds
+GIVE_UP_AFTER: Final = 10.0  # seconds; the channel waits 15 for its answer
+SLOW: Final = 5.0  # seconds after which the channel may deliver again before it has the answer
+
+Logic = Callable[[], Awaitable[None]]
+
+_log = logging.getLogger(__name__)
+
+
+class TurnTransaction(Middleware):
+    """Runs what comes after it (other middleware, the bot) as one transaction.
+
+    Args:
+        store: where the documents are; close it after this.
+        states: the scopes of state that take part, of the classes in `bots.state`; each document of theirs that the
+            activity has is loaded with the turn.
+        runtime: clocks, waiting, names and bounds.
+
+    Raises, to the adapter's `on_turn_error` and on to the channel: `TurnConflict`, `RepliesNotDelivered` and the
+    storage's `StorageUnavailable`, all of which mean that the activity is to be delivered again; and whatever the bot
+    raises, after which nothing is stored or sent.
+    """
+
+    def __init__(self, store: DocumentStore, *states: StoredState, runtime: Runtime | None = None) -> None:
+        for state in states:
+            if not isinstance(state, StoredState):
+                raise TypeError(
+                    f"{type(state).__module__}.{type(state).__name__} cannot take part in a turn transaction: use the "
+                    "class of that name in bots.state, or put bots.state.StoredState in front of your own BotState"
+                )
+        self._store = store
+        self._states = states
+        self._runtime = runtime or Runtime()
+        self._queue = ConversationQueue()
+        self._deliveries = Deliveries()
+        self._afterwards: set[asyncio.Task[None]] = set()
+
+    async def on_turn(self, context: TurnContext, logic: Logic) -> None:
+        """Handle one delivery of an activity."""
+        arrived = self._runtime.monotonic()
+        conversation = ConversationState(None).get_storage_key(context)
+        async with self._queue.turn(conversation):
+            scene = TurnScene(context)
+            turn, replies = await self._decide(scene, logic, conversation, arrived)
+            await self._deliver(scene, conversation, replies)
+            if turn.txn and not is_answered_by_response(scene.received):
+                self._deliveries.settle(conversation, scene.received)
+                if self._runtime.monotonic() - arrived > SLOW:
+                    await mark_delivered(turn)
+        if isinstance(turn, Committed):
+            self._later(self._tidy(conversation, turn))
+
+    async def aclose(self) -> None:
+        """Wait for what is done after the replies."""
+        await asyncio.gather(*self._afterwards)
+
+    async def _decide(
+        self, scene: TurnScene, logic: Logic, conversation: str, arrived: float
+    ) -> tuple[Committed | Redelivered, Sequence[Reply]]:
+        """Run the logic until it commits, or find that an earlier delivery did; with the replies to send now."""
+        keys, name = self._keys(scene.context), delivery_id(scene.received)
+        settled = self._deliveries.settled(conversation)
+        for number in range(ATTEMPTS):
+            await self._back_off(number)
+            started = await begin(self._store, conversation, keys, name, received=arrived, runtime=self._runtime)
+            if isinstance(started, Redelivered):
+                _log.info("redelivered: answered from the ledger")
+                return started, restore(started.replies, scene.received)
+            turn, replies = await self._attempt(scene, logic, started, settled)
+            if isinstance(turn, Committed):
+                if turn.txn:
+                    self._deliveries.forget(conversation, settled)
+                return turn, replies
+            _log.info("attempt %d of a turn lost: %s", number + 1, turn.reason)
+            if self._runtime.monotonic() - arrived > GIVE_UP_AFTER:
+                break
+        raise TurnConflict(f"{conversation!r}: other turns were faster in {number + 1} attempts")
+
+    async def _attempt(
+        self, scene: TurnScene, logic: Logic, started: Snapshot, settled: Collection[str]
+    ) -> tuple[Committed | Aborted, Sequence[Reply]]:
+        """Run the logic once and try to commit; unless that works, the context is as if it had not run."""
+        try:
+            changes, replies = await self._run(scene, logic, TurnDocuments(started.documents))
+            turn = await commit(started, changes, record(replies, scene.received), delivered=settled)
+        except BaseException:
+            scene.clear()
+            raise
+        if isinstance(turn, Aborted):
+            scene.clear()
+        return turn, replies
+
+    async def _run(
+        self, scene: TurnScene, logic: Logic, documents: TurnDocuments
+    ) -> tuple[dict[str, JsonObject | None], Sequence[Reply]]:
+        """Run the logic; return the documents it changed and what it wants to be sent."""
+        context, held = scene.context, scene.set()
+        self._forget(context)  # what other middleware has read before may be older than these documents
+        documents.enter(context)
+        await logic()
+        for state in self._states:
+            await state.save_changes(context)
+        documents.leave(context)
+        self._forget(context)
+        return documents.changes(), [*held.replies, *scene.release()]
+
+    async def _deliver(self, scene: TurnScene, conversation: str, replies: Sequence[Reply]) -> None:
+        try:
+            await self._deliveries.deliver(scene.outlet, conversation, scene.received, replies)
+        except Exception as error:
+            _log.error("the channel did not take the replies of a turn", exc_info=error)
+            raise RepliesNotDelivered("the turn is decided, its replies are not delivered") from error
+
+    def _keys(self, context: TurnContext) -> list[str]:
+        """The documents of the activity; a scope that it has none of (no user, say) is left out."""
+        keys = []
+        for state in self._states:
+            with contextlib.suppress(Exception):  # the SDK raises TypeError, AttributeError or a bare Exception
+                keys.append(state.get_storage_key(context))
+        return keys
+
+    def _forget(self, context: TurnContext) -> None:
+        for state in self._states:
+            state.forget(context)
+
+    async def _back_off(self, number: int) -> None:
+        """Wait before another attempt: full jitter, https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter"""
+        if number:
+            longest = min(LONGEST_BACKOFF, SHORTEST_BACKOFF * 2**number)
+            await self._runtime.sleep(random.uniform(0, longest))  # noqa: S311 - spreads load, hides nothing
+
+    async def _tidy(self, conversation: str, turn: Committed) -> None:
+        if self._queue.busy(conversation):
+            return  # the turn that waits would lose to it, and does the same work in passing
+        async with self._queue.turn(conversation):
+            try:
+                await tidy(turn)
+            except StorageError as error:
+                _log.warning("undo notes left for the next turn: %s", error)
+
+    def _later(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._afterwards.add(task)
+        task.add_done_callback(self._afterwards.discard)

@@ -1,0 +1,67 @@
+"""One turn at a time in each conversation, in the order of arrival, inside this process.
+
+Other replicas are kept apart by the commit's precondition; queueing here only saves the attempts that would lose.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from bots.turn.errors import NestedTurn, TurnConflict
+
+PATIENCE: Final = 60.0  # seconds; the channel has long given up, and a turn in front may wait for this very one
+
+
+class ConversationQueue:
+    """The conversations in which a turn is running or waiting; nothing is kept of the others."""
+
+    def __init__(self, patience: float = PATIENCE) -> None:
+        self._patience = patience
+        self._locks: dict[str, _Line] = {}
+
+    @asynccontextmanager
+    async def turn(self, conversation: str) -> AsyncIterator[None]:
+        """Wait for the conversation's earlier turns, and hold back the later ones until the block ends.
+
+        Raises `NestedTurn` for a turn that would wait for itself, and `TurnConflict` for one that has waited too long.
+        """
+        line = self._locks.setdefault(conversation, _Line())
+        if line.owner is asyncio.current_task():
+            raise NestedTurn(
+                f"a turn of {conversation!r} started another turn of it and would wait for itself: "
+                "send with turn_context, or start the other one in a task of its own"
+            )
+        line.length += 1
+        try:
+            await self._arrive(line, conversation)
+            line.owner = asyncio.current_task()
+            try:
+                yield
+            finally:
+                line.owner = None
+                line.lock.release()
+        finally:
+            line.length -= 1
+            if not line.length:
+                del self._locks[conversation]
+
+    async def _arrive(self, line: _Line, conversation: str) -> None:
+        try:
+            async with asyncio.timeout(self._patience):
+                await line.lock.acquire()
+        except TimeoutError:
+            raise TurnConflict(f"{conversation!r}: an earlier turn has taken {self._patience:g} s") from None
+
+    def busy(self, conversation: str) -> bool:
+        """Whether a turn of the conversation runs or waits."""
+        return conversation in self._locks
+
+
+class _Line:
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.owner: asyncio.Task[object] | None = None
+        self.length = 0

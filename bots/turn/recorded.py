@@ -1,0 +1,76 @@
+"""Replies as the ledger keeps them: the JSON that the channel is sent, less what the redelivered activity tells."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+from botbuilder.core import InvokeResponse, TurnContext
+from botbuilder.schema import Activity, ActivityTypes
+from botframework.connector import models
+from msrest.serialization import Deserializer, Model, Serializer
+
+from bots.turn.replies import Reply
+from storage.contract import JsonObject
+
+# As the connector's client has them, so that what is kept is what would have been sent.
+_MODELS: Final = {name: model for name, model in vars(models).items() if isinstance(model, type)}
+_SERIALIZER: Final = Serializer(_MODELS)  # type: ignore[no-untyped-call]
+_DESERIALIZER: Final = Deserializer(_MODELS)  # type: ignore[no-untyped-call]
+_RESPONSE: Final = frozenset(("status", "body"))
+
+
+def record(replies: Sequence[Reply], received: Activity) -> list[JsonObject]:
+    """Return the replies to `received` for the ledger. Raises what msrest raises for one that cannot be sent."""
+    address = _address(received)
+    return [{"do": reply.do, "activity": _less(_plain(reply.activity), address)} for reply in replies]
+
+
+def restore(records: Sequence[JsonObject], received: Activity) -> list[Reply]:
+    """Return the replies that `record` was given, addressed by the activity that is delivered again."""
+    address = _address(received)
+    return [Reply(each["do"], _activity(_more(each["activity"], address))) for each in records]
+
+
+def _address(received: Activity) -> JsonObject:
+    reference = TurnContext.get_conversation_reference(received)
+    return _plain(TurnContext.apply_conversation_reference(Activity(), reference))
+
+
+def _less(activity: JsonObject, address: JsonObject) -> JsonObject:
+    differing = {name: value for name, value in activity.items() if name not in address or address[name] != value}
+    return differing | dict.fromkeys(address.keys() - activity.keys())
+
+
+def _more(kept: JsonObject, address: JsonObject) -> JsonObject:
+    return {name: value for name, value in {**address, **kept}.items() if value is not None}
+
+
+def _plain(activity: Activity) -> JsonObject:
+    response = activity.value
+    if not isinstance(response, InvokeResponse):
+        serialized: JsonObject = _SERIALIZER.body(activity, "Activity")  # type: ignore[no-untyped-call]
+        return serialized
+    body = json.loads(json.dumps(response.body, default=Model.serialize))  # it may hold the SDK's models anywhere
+    return {"type": activity.type, "value": {"status": response.status, "body": body}}
+
+
+def _activity(plain: JsonObject) -> Activity:
+    activity = _DESERIALIZER("Activity", plain)
+    if activity.type == ActivityTypes.invoke_response and plain.get("value", {}).keys() == _RESPONSE:
+        activity.value = InvokeResponse(**plain["value"])
+    _keep_unknown(activity)
+    return activity
+
+
+def _keep_unknown(value: Any) -> None:
+    """Make msrest send the properties that a class does not declare: an entity is of a class for its type no more."""
+    if isinstance(value, list):
+        for item in value:
+            _keep_unknown(item)
+    elif isinstance(value, Model):
+        for item in vars(value).copy().values():
+            _keep_unknown(item)
+        if value.additional_properties:
+            value._attribute_map = {**value._attribute_map, "additional_properties": {"key": "", "type": "{object}"}}

@@ -1,0 +1,177 @@
+"""`POST /api/messages`: what is an activity runs a turn, and what is none is refused and runs nothing."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.unit.http_channel import EMULATOR, Channel, channel
+
+
+async def test_a_message_is_answered_201_and_its_replies_reach_the_connector_in_order(local: Channel) -> None:
+    for text in ("hi", "Ada", "what do you know?"):
+        assert (await local.post(local.body(text=text))).status == 201
+    texts = local.texts()
+    assert texts[:3] == [
+        "What is your name?",
+        "Thanks Ada. To see conversation data, type anything.",
+        "Ada sent: what do you know?",
+    ]
+    assert [text.partition(":")[0] for text in texts[3:]] == ["Message received at", "Message received from"]
+    assert all(EMULATOR["conversation"]["id"] in path for path in local.paths)
+    assert {reply["replyToId"] for reply in local.replies} == set(local.turns)
+
+
+NO_ACTIVITY = {
+    "empty": b"",
+    "not JSON": b"hello",
+    "half JSON": b'{"type": "message"',
+    "invalid UTF-8": b'{"type": "\xff\xfe"}',
+    "an array": b"[]",
+    "a number": b"5",
+    "text": b'"message"',
+    "null": b"null",
+    "an empty object": b"{}",
+    "NaN": json.dumps({**EMULATOR, "channelData": float("nan")}).encode(),
+    "Infinity": json.dumps({**EMULATOR, "value": float("-inf")}).encode(),
+    "an integer beyond all bounds": b'{"type": ' + b"9" * 5000 + b"}",
+    "deep arrays": b"[" * 100_000,
+    "deep objects": b'{"a":' * 100_000,
+}
+
+
+@pytest.mark.parametrize("kind", NO_ACTIVITY)
+async def test_a_body_that_is_no_activity_is_400_with_a_reason(local: Channel, kind: str) -> None:
+    answer = await local.post(NO_ACTIVITY[kind])
+    assert answer.status == 400
+    assert "the body is not" in (await answer.json())["error"]
+    assert not local.turns
+
+
+async def test_a_body_of_2_mb_is_413(local: Channel) -> None:
+    body = io.BytesIO(json.dumps(local.body(text="x" * 2_000_000)).encode())
+    assert (await local.post(body)).status == 413
+    assert not local.turns
+
+
+async def test_a_body_that_is_not_compressed_as_it_says_is_400(local: Channel) -> None:
+    answer = await local.post(b"no gzip", **{"Content-Encoding": "gzip"})
+    assert answer.status == 400
+
+
+@pytest.mark.parametrize("content_type", [None, "", "text/plain", "application/x-www-form-urlencoded", "json"])
+async def test_another_content_type_or_none_is_415(local: Channel, content_type: str | None) -> None:
+    body = json.dumps(local.body()).encode()
+    headers = {} if content_type is None else {"Content-Type": content_type}
+    answer = await local.client.post(
+        "/api/messages", data=body, headers=headers, skip_auto_headers=["Content-Type"] if content_type is None else []
+    )
+    assert answer.status == 415
+    assert "application/json" in (await answer.json())["error"]
+    assert not local.turns
+
+
+async def test_a_charset_beside_the_content_type_is_fine(local: Channel) -> None:
+    answer = await local.post(local.body(), **{"Content-Type": "application/json; charset=utf-8"})
+    assert answer.status == 201
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "OPTIONS"])
+async def test_another_method_is_405(local: Channel, method: str) -> None:
+    answer = await local.client.request(method, "/api/messages", json=local.body())
+    assert answer.status == 405
+    assert "POST" in answer.headers["Allow"]
+    assert not local.turns
+
+
+REQUIRED = ["type", "id", "channelId", "serviceUrl", "conversation", "from"]
+ACCOUNTS = ["conversation", "from"]
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+@pytest.mark.parametrize("value", [None, "", 5, True, [], {}, {"x": 1}, ["a"], "\ud800", "a\udfffb"])
+async def test_a_required_field_that_is_missing_or_no_text_is_400_and_named(
+    local: Channel, name: str, value: object
+) -> None:
+    wrong = [{**local.body(), name: value}]
+    if value is None:
+        wrong.append({key: item for key, item in local.body().items() if key != name})
+    if name in ACCOUNTS:
+        wrong.append(local.body(**{name: {"id": value}}))
+    for body in wrong:
+        answer = await local.post(body)
+        assert answer.status == 400
+        assert name in (await answer.json())["error"]
+    assert not local.turns
+
+
+@pytest.mark.parametrize("url", ["x", "/v3", "file:///etc/passwd", "http://", "http://[::1", "https://ada:port", "a b"])
+async def test_a_service_url_to_which_nothing_can_be_sent_is_400(local: Channel, url: str) -> None:
+    answer = await local.post(local.body(serviceUrl=url))
+    assert answer.status == 400
+    assert "serviceUrl" in (await answer.json())["error"]
+    assert not local.turns
+
+
+@pytest.mark.parametrize("depth", [10, 300, 900, 960, 980, 1000, 1500])
+async def test_channel_data_of_any_depth_is_taken_or_refused(local: Channel, depth: int) -> None:
+    nested = '{"a":' * depth + "1" + "}" * depth
+    body = json.dumps(local.body(channelData="here")).replace('"here"', nested)
+    assert (await local.post(body)).status in {201, 400}
+
+
+@pytest.mark.parametrize(
+    "kind", ["foo", "typing", "endOfConversation", "messageReaction", "conversationUpdate", "event"]
+)
+async def test_activities_of_other_types_are_201(local: Channel, kind: str) -> None:
+    assert (await local.post(local.body(type=kind, id="a1"))).status == 201
+    assert local.turns == ["a1"]
+
+
+async def test_huge_ids_are_ids(local: Channel) -> None:
+    body = local.body(id="a" * 3000, conversation={"id": "c" * 5000}, **{"from": {"id": "ü" * 5000}})
+    assert (await local.post(body)).status == 201
+    assert local.texts() == ["What is your name?"]
+
+
+async def test_half_an_emoji_in_a_text_is_replaced_and_not_fatal(local: Channel) -> None:
+    for text in ("hi", "Ada \ud83d", "cut \udc00"):
+        assert (await local.post(local.body(text=text))).status == 201
+    assert local.texts()[1] == "Thanks Ada \N{REPLACEMENT CHARACTER}. To see conversation data, type anything."
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None)),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+INSIDE = sorted(
+    {"id", "name", "role", "type", "mentioned", "text", "contentType", "content", "conversationType", "isGroup"}
+)
+FIELD = JSON | st.dictionaries(st.sampled_from(INSIDE), JSON, max_size=4)
+CHANGES = st.dictionaries(
+    st.sampled_from(sorted(EMULATOR)), FIELD | st.lists(FIELD, max_size=2), min_size=1, max_size=3
+)
+
+
+async def test_whatever_json_is_in_the_fields_the_answer_is_201_or_4xx_and_no_turn_runs_on_4xx() -> None:
+    # One application for all examples, in this loop: Hypothesis calls the function synchronously.
+    examples: list[dict[str, Any]] = []
+
+    @given(CHANGES, st.sampled_from(["message", "message", "conversationUpdate", "event"]))
+    @settings(max_examples=250, deadline=None, database=None)
+    def collect(changes: dict[str, Any], kind: str) -> None:
+        examples.append({"type": kind, **changes})
+
+    collect()
+    async with channel() as local:
+        for changes in examples:
+            ran = len(local.turns)
+            answer = await local.post(local.body(**changes))
+            assert answer.status == 201 or 400 <= answer.status < 500, (answer.status, changes)
+            assert len(local.turns) - ran == (answer.status == 201), changes

@@ -1,0 +1,74 @@
+"""Whether the process lives, whether its storage answers, and what it says when it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer, unused_port
+
+from app import create_app, serve
+from config import ConfigError, Settings
+from storage import StorageUnavailable
+from storage.blob import BlobStorage
+from storage.cosmos import CosmosStorage
+from tests.unit.http_channel import Channel
+
+
+async def test_a_ready_process_names_its_storage_and_a_living_one_says_ok(local: Channel) -> None:
+    assert (await local.client.get("/readyz")).status == 200
+    health = await local.client.get("/healthz")
+    assert (health.status, await health.json()) == (200, {"status": "ok"})
+
+
+async def test_while_the_storage_is_away_the_process_lives_and_is_not_ready(
+    local: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail() -> None:
+        raise StorageUnavailable("the service is away")
+
+    monkeypatch.setattr(local.storage, "ping", fail)
+    assert (await local.client.get("/readyz")).status == 503
+    assert (await local.client.get("/healthz")).status == 200
+    monkeypatch.undo()
+    assert (await local.client.get("/readyz")).status == 200
+
+
+KEY = "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"
+
+
+def _blob_away() -> Settings:
+    address = f"http://127.0.0.1:{unused_port()}/ada"
+    return Settings(
+        state_storage="blob",
+        blob_connection_string=f"AccountName=ada;AccountKey={KEY};BlobEndpoint={address}?sig={KEY}",
+    )
+
+
+def _cosmos_away() -> Settings:
+    return Settings(state_storage="cosmos", cosmos_endpoint=f"https://127.0.0.1:{unused_port()}", cosmos_key=KEY)
+
+
+@pytest.mark.parametrize(("kind", "away"), [(BlobStorage, _blob_away), (CosmosStorage, _cosmos_away)])
+async def test_why_the_process_is_not_ready_is_told_without_the_secrets(
+    monkeypatch: pytest.MonkeyPatch, kind: type, away: Callable[[], Settings]
+) -> None:
+    async def opened(_self: object) -> None:
+        """The service was there when the process started."""
+
+    monkeypatch.setattr(kind, "open", opened)
+    monkeypatch.setattr(f"{kind.__module__}._client_options", lambda *_: {"retry_total": 0})
+    async with TestClient(TestServer(create_app(away()))) as client:
+        answer = await client.get("/readyz")
+        told = await answer.text()
+        assert answer.status == 503
+        assert "cannot be reached" in told
+        assert KEY not in told
+        assert (await client.get("/healthz")).status == 200
+
+
+async def test_settings_that_the_sdk_cannot_use_stop_the_start_with_one_line_and_no_secret() -> None:
+    broken = Settings(state_storage="blob", blob_connection_string=f"AccountKey={KEY};=;nothing")
+    with pytest.raises(ConfigError, match="STATE_STORAGE=blob") as caught:
+        await serve(broken)
+    assert KEY not in str(caught.value)
