@@ -11,10 +11,8 @@ from typing import Any
 
 from botbuilder.core import Storage
 
-from storage.codec import Codec
+from storage.codec import E_TAG, Codec
 from storage.contract import ANY, DocumentStore, Expect, Write
-
-E_TAG = "e_tag"
 
 
 class StateStorage(DocumentStore, Storage):
@@ -46,8 +44,8 @@ class StateStorage(DocumentStore, Storage):
 
         An item's `e_tag` says what is expected: absent, None or "*" anything, otherwise that very version.
 
-        Raises ValueError for an empty `e_tag`, `StateEncodeError` for a value that cannot be stored (nothing is
-        written then), `StorageConflict` for a stale one.
+        Raises ValueError for an empty `e_tag`, TypeError for an item that cannot carry one, `StateEncodeError` for a
+        value that cannot be stored (nothing is written in these cases), `StorageConflict` for a stale `e_tag`.
         """
         if changes is None:
             raise ValueError("Changes are required when writing")
@@ -63,8 +61,8 @@ class StateStorage(DocumentStore, Storage):
 
     def _write_of(self, key: str, item: Any) -> Write:
         encoded = self.codec.encode(item, key)
-        if not isinstance(encoded, dict):
-            raise TypeError(f"{key!r}: an item is a dict or an object, not {type(item).__name__}")
+        if not isinstance(encoded, dict) or not (isinstance(item, dict) or hasattr(item, "__dict__")):
+            raise TypeError(f"{key!r}: an item is a dict or an object with a __dict__, not {type(item).__name__}")
         e_tag = encoded.pop(E_TAG, None)
         return Write(encoded, _expectation(key, e_tag))
 

@@ -6,20 +6,17 @@ https://learn.microsoft.com/rest/api/storageservices/specifying-conditional-head
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Final, Self
 
 from azure.core import MatchConditions
-from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError
+from azure.core.exceptions import HttpResponseError, ResourceExistsError
 from azure.identity.aio import DefaultAzureCredential
 from azure.storage.blob import ContentSettings
 from azure.storage.blob.aio import BlobServiceClient, LinearRetry
 
-from storage.base import E_TAG
 from storage.codec import loads
 from storage.contract import ABSENT, Document, Write
-from storage.errors import StorageConflict, StorageUnavailable
+from storage.errors import StorageConflict
 from storage.keys import blob_name
 from storage.remote import Closable, RemoteStorage, is_loopback
 
@@ -68,7 +65,7 @@ class BlobStorage(RemoteStorage):
 
     async def open(self) -> None:
         if self._create:
-            with self._errors("cannot be created"):
+            async with self._asking("cannot be created"):
                 try:
                     await self._container.create_container()
                 except ResourceExistsError:
@@ -76,11 +73,11 @@ class BlobStorage(RemoteStorage):
         await self.ping()
 
     async def ping(self) -> None:
-        with self._errors("cannot be reached"):
+        async with self._asking("cannot be reached"):
             await self._container.get_container_properties()
 
     async def _load_one(self, key: str) -> Document | None:
-        with self._errors("cannot be read"):
+        async with self._asking("cannot be read"):
             try:
                 stream = await self._container.get_blob_client(blob_name(key)).download_blob()
                 text = await stream.readall()
@@ -88,13 +85,11 @@ class BlobStorage(RemoteStorage):
                 if error.status_code == 404 and _code(error) == "BlobNotFound":
                     return None
                 raise
-        value = loads(text, key)
-        value.pop(E_TAG, None)  # the stock storage writes the ETag it had read into the text
-        return Document(value, stream.properties.etag)
+        return Document(loads(text, key), stream.properties.etag)
 
     async def _save_one(self, key: str, write: Write, text: bytes | None) -> str | None:
         blob = self._container.get_blob_client(blob_name(key))
-        with self._errors("cannot be written"):
+        async with self._asking("cannot be written"):
             try:
                 if text is None:
                     await blob.delete_blob(**_if_match(write))
@@ -111,13 +106,6 @@ class BlobStorage(RemoteStorage):
                 raise
         etag: str = answer["etag"]
         return etag
-
-    @contextmanager
-    def _errors(self, what: str) -> Iterator[None]:
-        try:
-            yield
-        except AzureError as error:
-            raise StorageUnavailable(f"{self} {what}: {_reason(error)}") from error
 
 
 def _client_options() -> dict[str, Any]:
@@ -136,7 +124,3 @@ def _if_match(write: Write) -> dict[str, Any]:
 def _code(error: HttpResponseError) -> str:
     code = getattr(error, "error_code", None)
     return str(getattr(code, "value", code))
-
-
-def _reason(error: AzureError) -> str:
-    return str(error).splitlines()[0]

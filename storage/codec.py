@@ -11,7 +11,7 @@ import dataclasses
 import enum
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from storage.contract import JsonObject
 from storage.decoder import Decoder, UnknownClass
@@ -19,6 +19,8 @@ from storage.encoder import Encoder
 from storage.errors import StateDecodeError, StateEncodeError
 from storage.sdk_types import sdk_type
 from storage.spelling import Undecoded, tag_of
+
+E_TAG: Final = "e_tag"
 
 
 class Codec:
@@ -78,9 +80,13 @@ def loads(text: bytes | str, key: str) -> JsonObject:
 
 
 def as_object(value: Any, key: str) -> JsonObject:
-    """Return `value` where it is a JSON object, the only thing a document can be; else `StateDecodeError`."""
+    """Return `value` where it is a JSON object, the only thing a document can be; else `StateDecodeError`.
+
+    Its `e_tag` is left out: the stock storages write there the ETag that they had read, which is no state.
+    """
     if not isinstance(value, dict):
         raise StateDecodeError(key, "", f"is not a JSON object but {type(value).__name__}")
+    value.pop(E_TAG, None)
     return value
 
 

@@ -6,12 +6,11 @@ https://learn.microsoft.com/azure/cosmos-db/nosql/database-transactions-optimist
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final, Self
 
 from azure.core import MatchConditions
-from azure.core.exceptions import AzureError
 from azure.cosmos import PartitionKey
 from azure.cosmos.aio import CosmosClient
 from azure.cosmos.exceptions import CosmosHttpResponseError, CosmosResourceExistsError
@@ -69,9 +68,9 @@ class CosmosStorage(RemoteStorage):
 
     async def open(self) -> None:
         if self._create:
-            with self._errors("cannot be created"):
+            async with self._asking("cannot be created"):
                 await self._create_missing()
-        with self._errors("cannot be reached"):
+        async with self._asking("cannot be reached"):
             properties = await self._container.read()
         paths = properties.get("partitionKey", {}).get("paths")
         if paths != [_PARTITION_PATH]:
@@ -87,12 +86,12 @@ class CosmosStorage(RemoteStorage):
             await self._client.get_database_client(database).create_container_if_not_exists(container, partitions)
 
     async def ping(self) -> None:
-        with self._errors("cannot be reached"):
+        async with self._asking("cannot be reached"):
             await self._container.read()
 
     async def _load_one(self, key: str) -> Document | None:
         item_id = cosmos_id(key)
-        with self._errors("cannot be read"):
+        async with self._asking("cannot be read"):
             try:
                 item = await self._container.read_item(item_id, item_id)
             except CosmosHttpResponseError as error:
@@ -102,7 +101,7 @@ class CosmosStorage(RemoteStorage):
         return Document(as_object(item.get("document"), key), item["_etag"])
 
     async def _save_one(self, key: str, write: Write, text: bytes | None) -> str | None:
-        with self._errors("cannot be written"):
+        async with self._asking("cannot be written"):
             try:
                 return await self._send(key, write, text)
             except CosmosHttpResponseError as error:
@@ -128,20 +127,13 @@ class CosmosStorage(RemoteStorage):
         etag: str = answer["_etag"]
         return etag
 
-    @contextmanager
-    def _errors(self, what: str) -> Iterator[None]:
-        try:
-            yield
-        except AzureError as error:
-            raise StorageUnavailable(f"{self} {what}: {_reason(error)}") from error
-
     def __str__(self) -> str:
         return "Cosmos container {!r} in database {!r}".format(*reversed(self._names))
 
 
 def _client_options(endpoint: str) -> dict[str, Any]:
     # Emulators come with a certificate they signed themselves.
-    return {"connection_verify": not is_loopback(endpoint), "retry_total": 3, "retry_backoff_max": 2}
+    return {"connection_verify": not is_loopback(endpoint), "retry_total": 3, "retry_backoff_factor": 0.2}
 
 
 def _may_create(create: bool | None, endpoint: str) -> bool:
@@ -155,8 +147,6 @@ def _if_match(write: Write) -> Mapping[str, Any]:
 
 
 def _is_absent(error: CosmosHttpResponseError) -> bool:
-    return error.status_code == _NOT_FOUND and error.sub_status != _NO_SUCH_CONTAINER
-
-
-def _reason(error: AzureError) -> str:
-    return str(error).splitlines()[0]
+    # The service names its reason; the 404 of a proxy in between, or of a gateway, must not pass for a new user.
+    said_so = error.error is not None and error.error.code == "NotFound"
+    return error.status_code == _NOT_FOUND and said_so and error.sub_status != _NO_SUCH_CONTAINER

@@ -5,16 +5,24 @@ from __future__ import annotations
 import abc
 import asyncio
 import ipaddress
-from collections.abc import Awaitable, Iterable, Mapping
-from typing import ClassVar, Protocol, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import ClassVar, Final, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from storage.base import StateStorage
 from storage.codec import dumps
 from storage.contract import Document, Write
-from storage.errors import StorageConflict
+from storage.errors import StorageConflict, StorageError, StorageUnavailable
 
 T = TypeVar("T")
+
+_PATIENCE: Final = 10.0  # seconds for a request with its retries; a channel waits 15 s for the whole turn
+_HINTS: Final = {
+    401: "the credentials are refused",
+    403: "the credentials are refused",
+    404: "it does not exist; create it, or set STORAGE_CREATE=true",
+}
 
 
 class Closable(Protocol):
@@ -59,6 +67,23 @@ class RemoteStorage(StateStorage):
         for client in self._clients:
             await client.close()
 
+    @asynccontextmanager
+    async def _asking(self, what: str) -> AsyncIterator[None]:
+        """Bound a request in time, and raise `StorageUnavailable` for whatever the SDK lets out.
+
+        That is more than the SDK's own errors: an AttributeError for an answer in a form it does not expect, a
+        binascii.Error for a malformed key. What the backend understands it catches inside.
+        """
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                yield
+        except StorageError:
+            raise
+        except TimeoutError as error:
+            raise StorageUnavailable(f"{self} {what}: no answer within {_PATIENCE:.0f} s") from error
+        except Exception as error:
+            raise StorageUnavailable(f"{self} {what}: {_reason(error)}") from error
+
 
 async def _side_by_side(requests: list[Awaitable[T]]) -> list[T]:
     """Await all, and only then raise: a conflict before any other error, for it is what the caller can act on."""
@@ -69,6 +94,12 @@ async def _side_by_side(requests: list[Awaitable[T]]) -> list[T]:
     if errors:
         raise next((error for error in errors if isinstance(error, StorageConflict)), errors[0])
     return [result for result in results if not isinstance(result, BaseException)]
+
+
+def _reason(error: Exception) -> str:
+    said = next(iter(str(error).splitlines()), "") or type(error).__name__
+    hint = _HINTS.get(getattr(error, "status_code", 0) or 0)
+    return f"{hint} ({said})" if hint else said
 
 
 def is_loopback(url: str) -> bool:

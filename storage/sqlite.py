@@ -58,7 +58,7 @@ class SqliteStorage(StateStorage):
             # aiosqlite's thread outlives a failed connect and speaks to a closed loop; so fail before it starts.
             await asyncio.to_thread(lambda: sqlite3.connect(self._path).close())
             self._writer = await self._connect()
-            await self._writer.execute("PRAGMA journal_mode=WAL")
+            await self._use_wal(self._writer)
             await self._writer.execute("PRAGMA synchronous=FULL")
             await self._writer.execute(_SCHEMA)
             self._reader = await self._connect()
@@ -104,6 +104,19 @@ class SqliteStorage(StateStorage):
 
     async def _connect(self) -> aiosqlite.Connection:
         return await aiosqlite.connect(self._path, isolation_level=None, timeout=self._timeout)
+
+    async def _use_wal(self, connection: aiosqlite.Connection) -> None:
+        """Switch the file to WAL, once and for all; while another connection does, SQLite says "locked" at once."""
+        patience = asyncio.get_running_loop().time() + self._timeout
+        while True:
+            try:
+                await connection.execute("PRAGMA journal_mode=WAL")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or asyncio.get_running_loop().time() > patience:
+                    raise
+                await asyncio.sleep(0.01)
+            else:
+                return
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[aiosqlite.Connection]:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
 from azure.cosmos.aio import CosmosClient
@@ -29,6 +30,9 @@ from storage.remote import is_loopback
 
 Connect = Callable[[], StateStorage]
 Environment = dict[str, str]
+
+hypothesis.settings.register_profile("house", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("house")
 
 _SERVICE_VARIABLES = {
     "blob": ("BLOB_CONNECTION_STRING",),

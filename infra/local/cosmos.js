@@ -25,7 +25,8 @@ function containerExists(container, req, res) {
   return { code: "NotFound", message: "Owner resource does not exist" };
 }
 
-// A point read of a missing document throws (500), and the SDKs retry that for seconds.
+// A point read of a missing document throws (500), and the SDKs retry that for seconds; replace and delete answer
+// 404 without the code that Cosmos DB gives.
 function documentExists(container, req, res, { docId }) {
   const [partition] = JSON.parse(req.headers["x-ms-documentdb-partitionkey"]);
   if (container.document(docId, partition).read()) return undefined;
@@ -43,7 +44,7 @@ function limitSize(name) {
       : { statusCode: 413, body: { code: "RequestEntityTooLarge", message: "Request size is too large" } };
 }
 
-checkBefore("read-document", documentExists);
+for (const verb of ["read", "replace", "delete"]) checkBefore(`${verb}-document`, documentExists);
 for (const verb of ["create", "upsert", "replace"]) limitSize(`${verb}Operation`);
 for (const verb of ["create", "upsert", "replace", "read", "delete"]) checkBefore(`${verb}-document`, containerExists);
 

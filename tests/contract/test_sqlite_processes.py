@@ -1,0 +1,115 @@
+"""Several processes on one SQLite file: whoever comes first creates it, and no increment is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import sys
+from pathlib import Path
+
+import pytest
+
+from storage import ABSENT, ANY, StorageUnavailable, Write
+from storage.sqlite import SqliteStorage
+from tests.contract.test_sharing import counts
+
+PROCESSES = 4
+INCREMENTS = 50
+ROOT = Path(__file__).parents[2]
+WORKER = """
+import asyncio, sys
+from storage.sqlite import SqliteStorage
+from tests.contract.test_sharing import increment
+
+async def main(path, times):
+    sys.stdin.readline()  # all start at once
+    async with SqliteStorage(path) as storage:
+        for _ in range(times):
+            await increment(storage, "k")
+
+asyncio.run(main(sys.argv[1], int(sys.argv[2])))
+"""
+
+
+async def run_workers(path: Path, times: int) -> list[tuple[int | None, bytes]]:
+    """Run the processes, which begin together, and return their exit codes and what they said."""
+    workers = [
+        await asyncio.create_subprocess_exec(
+            *(sys.executable, "-W", "error", "-c", WORKER, str(path), str(times)),
+            cwd=ROOT,
+            stdin=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        for _ in range(PROCESSES)
+    ]
+    said = await asyncio.gather(*(worker.communicate(b"go\n") for worker in workers))
+    return [(worker.returncode, stderr) for worker, (_, stderr) in zip(workers, said, strict=True)]
+
+
+@pytest.mark.sqlite
+class TestProcesses:
+    async def test_no_increment_of_any_process_is_lost(self, tmp_path: Path) -> None:
+        path = tmp_path / "state.db"
+
+        assert await run_workers(path, INCREMENTS) == [(0, b"")] * PROCESSES
+
+        async with SqliteStorage(path) as storage:
+            assert await counts(storage, "k") == [PROCESSES * INCREMENTS]
+
+    async def test_several_may_create_the_file_at_the_same_moment(self, tmp_path: Path) -> None:
+        for attempt in range(15):
+            path = tmp_path / f"{attempt}.db"
+
+            async def create_and_write(path: Path, key: str) -> None:
+                async with SqliteStorage(path) as storage:
+                    await storage.save({key: Write({}, ABSENT)})
+
+            keys = [f"k{i}" for i in range(8)]
+            await asyncio.gather(*(create_and_write(path, key) for key in keys))
+
+            async with SqliteStorage(path) as storage:
+                assert (await storage.load(keys)).keys() == set(keys)
+
+
+@pytest.mark.sqlite
+class TestFile:
+    async def test_the_document_is_readable_json_under_its_key(self, tmp_path: Path) -> None:
+        path = tmp_path / "state.db"
+        async with SqliteStorage(path) as storage:
+            await storage.save({"emulator/users/a|b": Write({"name": "Ωμέγα"}, ABSENT)})
+
+        rows = sqlite3.connect(path).execute("SELECT key, value FROM documents").fetchall()
+
+        assert [(key, json.loads(value)) for key, value in rows] == [("emulator/users/a|b", {"name": "Ωμέγα"})]
+
+    async def test_a_folder_that_is_not_there_is_named(self, tmp_path: Path) -> None:
+        path = tmp_path / "missing" / "state.db"
+
+        with pytest.raises(StorageUnavailable, match="missing"):
+            await SqliteStorage(path).__aenter__()
+
+    async def test_a_file_that_is_no_database_is_named_and_left_alone(self, tmp_path: Path) -> None:
+        path = tmp_path / "state.db"
+        path.write_text("dear diary, " * 100)
+
+        with pytest.raises(StorageUnavailable, match=r"state\.db"):
+            await SqliteStorage(path).__aenter__()
+
+        assert path.read_text() == "dear diary, " * 100
+
+    async def test_a_lock_held_too_long_is_unavailable_and_nothing_is_written(self, tmp_path: Path) -> None:
+        path = tmp_path / "state.db"
+        async with SqliteStorage(path, timeout=0.1) as storage:
+            other = sqlite3.connect(path, isolation_level=None)
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(StorageUnavailable, match="locked"):
+                await storage.save({"k": Write({}, ANY)})
+            assert await storage.load(["k"]) == {}  # readers go on
+            other.close()
+
+            await storage.save({"k": Write({}, ABSENT)})
+
+    async def test_a_storage_that_is_not_open_says_so(self, tmp_path: Path) -> None:
+        with pytest.raises(StorageUnavailable, match="not open"):
+            await SqliteStorage(tmp_path / "state.db").load(["k"])
