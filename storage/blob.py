@@ -18,7 +18,7 @@ from storage.codec import loads
 from storage.contract import ABSENT, Document, Write
 from storage.errors import StorageConflict
 from storage.keys import blob_name
-from storage.remote import Closable, RemoteStorage, is_loopback
+from storage.remote import TOO_LARGE, Closable, RemoteStorage, may_create
 
 _JSON: Final = ContentSettings(content_type="application/json")
 _PRECONDITION_FAILED: Final = {"BlobAlreadyExists", "ConditionNotMet", "TargetConditionNotMet"}
@@ -31,7 +31,7 @@ class BlobStorage(RemoteStorage):
     Args:
         service: the account's client; closed with the storage.
         container: the container's name.
-        create: make the container when it is missing; None means on this machine's emulator only.
+        create: make the container when it is missing.
         credential: closed with the storage.
     """
 
@@ -40,25 +40,25 @@ class BlobStorage(RemoteStorage):
         service: BlobServiceClient,
         container: str,
         *,
-        create: bool | None = None,
+        create: bool = False,
         credential: Closable | None = None,
     ) -> None:
         super().__init__(service, *([credential] if credential else []))
         self._container = service.get_container_client(container)
-        self._create = is_loopback(service.url) if create is None else create
+        self._create = create
 
     @classmethod
     def from_connection_string(cls, connection_string: str, container: str, *, create: bool | None = None) -> Self:
-        """Build the client from an account's connection string."""
+        """Build the client from an account's connection string; `create` None: on an emulator of this machine."""
         service = BlobServiceClient.from_connection_string(connection_string, **_client_options())
-        return cls(service, container, create=create)
+        return cls(service, container, create=may_create(create, service.url))
 
     @classmethod
     def from_account_url(cls, account_url: str, container: str, *, create: bool | None = None) -> Self:
-        """Build the client for the Entra identity that `DefaultAzureCredential` finds."""
+        """Build the client for the Entra identity that `DefaultAzureCredential` finds; `create` as above."""
         credential = DefaultAzureCredential()
         service = BlobServiceClient(account_url, credential=credential, **_client_options())
-        return cls(service, container, create=create, credential=credential)
+        return cls(service, container, create=may_create(create, service.url), credential=credential)
 
     def __str__(self) -> str:
         return f"Blob container {self._container.container_name!r}"
@@ -103,6 +103,8 @@ class BlobStorage(RemoteStorage):
                 if _code(error) == "BlobNotFound":
                     write.require(key, None)
                     return None
+                if error.status_code == TOO_LARGE:
+                    raise self._too_large(key, text) from error
                 raise
         etag: str = answer["etag"]
         return etag

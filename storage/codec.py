@@ -63,7 +63,9 @@ class Codec:
 
 
 def dumps(value: Mapping[str, Any], key: str) -> bytes:
-    """Return a document's JSON text in UTF-8. Raises `StateEncodeError` where `value` is not plain JSON."""
+    """Return a document's JSON text in UTF-8. Raises `StateEncodeError` where `value` is not a plain JSON object."""
+    if not isinstance(value, Mapping):
+        raise StateEncodeError(key, "the document", f"is not a JSON object but {type(value).__name__}")
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     except (TypeError, ValueError, RecursionError) as error:

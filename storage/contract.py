@@ -6,7 +6,8 @@
   A precondition that does not hold is a `StorageConflict`, and a stale write after a delete elsewhere conflicts
   too: it never brings the document back.
 - ETags are opaque and never used twice, so a document deleted and created again has a new one.
-- Several keys in one call go out side by side; where `transactional` is true they are applied together or not at all.
+- Several keys in one call go out side by side. Where `transactional` is true a write applies all of them or none, and
+  a read sees them all at one moment.
 - Values are JSON objects, copied in and out. Keys of any text and length never collide.
 
 The preconditions are those of HTTP (RFC 9110 section 13: If-Match, If-None-Match), as Azure Blob and Cosmos DB
@@ -16,6 +17,7 @@ implement them: https://learn.microsoft.com/azure/cosmos-db/nosql/database-trans
 from __future__ import annotations
 
 import abc
+import dataclasses
 import enum
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Final, NamedTuple, Self
@@ -43,14 +45,23 @@ class Document(NamedTuple):
     etag: str
 
 
-class Write(NamedTuple):
+@dataclasses.dataclass(frozen=True, slots=True)
+class Write:
     """One document's change: the new value, or None to delete it, and what is expected of it before.
 
     Deleting what is absent succeeds with `ANY` and conflicts with an ETag; `ABSENT` goes with values only.
+
+    Raises ValueError for an expectation that is none.
     """
 
     value: Mapping[str, Any] | None
     expect: str | Expect
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.expect, Expect) or (isinstance(self.expect, str) and self.expect)):
+            raise ValueError(f"a write expects ABSENT, ANY or the ETag that was read, not {self.expect!r}")
+        if self.value is None and self.expect is ABSENT:
+            raise ValueError("a delete expects ANY or the ETag that was read: what is ABSENT is deleted already")
 
     @property
     def expected_etag(self) -> str | None:

@@ -20,7 +20,7 @@ from storage.codec import as_object, loads
 from storage.contract import ABSENT, Document, Write
 from storage.errors import StorageConflict, StorageUnavailable
 from storage.keys import cosmos_id
-from storage.remote import Closable, RemoteStorage, is_loopback
+from storage.remote import TOO_LARGE, Closable, RemoteStorage, is_loopback, may_create
 
 _PARTITION_PATH: Final = "/id"
 _NO_SUCH_CONTAINER: Final = 1003  # substatus of a 404 that is not about the item
@@ -34,7 +34,7 @@ class CosmosStorage(RemoteStorage):
     Args:
         client: the account's client; closed with the storage.
         database, container: their names.
-        create: make what is missing (needs an account key); None means on this machine's emulator only.
+        create: make what is missing; needs an account key.
         credential: closed with the storage.
     """
 
@@ -55,16 +55,16 @@ class CosmosStorage(RemoteStorage):
 
     @classmethod
     def from_key(cls, endpoint: str, key: str, database: str, container: str, *, create: bool | None = None) -> Self:
-        """Build the client from an account's endpoint and key."""
+        """Build the client from an account's endpoint and key; `create` None: on an emulator of this machine."""
         client = CosmosClient(endpoint, credential=key, **_client_options(endpoint))
-        return cls(client, database, container, create=_may_create(create, endpoint))
+        return cls(client, database, container, create=may_create(create, endpoint))
 
     @classmethod
     def from_identity(cls, endpoint: str, database: str, container: str, *, create: bool | None = None) -> Self:
-        """Build the client for the Entra identity that `DefaultAzureCredential` finds."""
+        """Build the client for the Entra identity that `DefaultAzureCredential` finds; `create` as above."""
         credential = DefaultAzureCredential()
         client = CosmosClient(endpoint, credential=credential, **_client_options(endpoint))
-        return cls(client, database, container, create=_may_create(create, endpoint), credential=credential)
+        return cls(client, database, container, create=may_create(create, endpoint), credential=credential)
 
     async def open(self) -> None:
         if self._create:
@@ -110,6 +110,8 @@ class CosmosStorage(RemoteStorage):
                 if _is_absent(error):
                     write.require(key, None)
                     return None
+                if error.status_code == TOO_LARGE:
+                    raise self._too_large(key, text) from error
                 raise
 
     async def _send(self, key: str, write: Write, text: bytes | None) -> str | None:
@@ -134,10 +136,6 @@ class CosmosStorage(RemoteStorage):
 def _client_options(endpoint: str) -> dict[str, Any]:
     # Emulators come with a certificate they signed themselves.
     return {"connection_verify": not is_loopback(endpoint), "retry_total": 3, "retry_backoff_factor": 0.2}
-
-
-def _may_create(create: bool | None, endpoint: str) -> bool:
-    return is_loopback(endpoint) if create is None else create
 
 
 def _if_match(write: Write) -> Mapping[str, Any]:

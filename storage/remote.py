@@ -6,17 +6,18 @@ import abc
 import asyncio
 import ipaddress
 from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import ClassVar, Final, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from storage.base import StateStorage
 from storage.codec import dumps
 from storage.contract import Document, Write
-from storage.errors import StorageConflict, StorageError, StorageUnavailable
+from storage.errors import StateEncodeError, StorageConflict, StorageError, StorageUnavailable
 
 T = TypeVar("T")
 
+TOO_LARGE: Final = 413  # HTTP status
 _PATIENCE: Final = 10.0  # seconds for a request with its retries; a channel waits 15 s for the whole turn
 _HINTS: Final = {
     401: "the credentials are refused",
@@ -64,8 +65,13 @@ class RemoteStorage(StateStorage):
         return {key: etag for key, etag in zip(writes, etags, strict=True) if etag}
 
     async def aclose(self) -> None:
-        for client in self._clients:
-            await client.close()
+        async with AsyncExitStack() as closing:  # one that fails to close keeps no other open
+            for client in reversed(self._clients):
+                closing.push_async_callback(client.close)
+
+    def _too_large(self, key: str, text: bytes | None) -> StateEncodeError:
+        # Definite: sent again, it would be refused again.
+        return StateEncodeError(key, "the document", f"is larger than {self} takes: {len(text or b'')} bytes")
 
     @asynccontextmanager
     async def _asking(self, what: str) -> AsyncIterator[None]:
@@ -100,6 +106,11 @@ def _reason(error: Exception) -> str:
     said = next(iter(str(error).splitlines()), "") or type(error).__name__
     hint = _HINTS.get(getattr(error, "status_code", 0) or 0)
     return f"{hint} ({said})" if hint else said
+
+
+def may_create(create: bool | None, url: str) -> bool:
+    """Whether to make what is missing at `url`: as asked for, otherwise on an emulator of this machine only."""
+    return is_loopback(url) if create is None else create
 
 
 def is_loopback(url: str) -> bool:

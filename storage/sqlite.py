@@ -62,6 +62,7 @@ class SqliteStorage(StateStorage):
             await self._writer.execute("PRAGMA synchronous=FULL")
             await self._writer.execute(_SCHEMA)
             self._reader = await self._connect()
+            await self._check_schema(self._reader)
 
     async def aclose(self) -> None:
         async with self._writing:
@@ -104,6 +105,15 @@ class SqliteStorage(StateStorage):
 
     async def _connect(self) -> aiosqlite.Connection:
         return await aiosqlite.connect(self._path, isolation_level=None, timeout=self._timeout)
+
+    async def _check_schema(self, connection: aiosqlite.Connection) -> None:
+        """Refuse a database of somebody else's that has another thing of our table's name."""
+        columns = await connection.execute_fetchall(
+            "SELECT c.name FROM sqlite_schema AS s, pragma_table_info(s.name) AS c "
+            "WHERE (s.type, s.name) = ('table', 'documents')"
+        )
+        if {"key", "value", "etag"} - {name for (name,) in columns}:
+            raise sqlite3.DatabaseError("it holds another program's table of the name 'documents'")
 
     async def _use_wal(self, connection: aiosqlite.Connection) -> None:
         """Switch the file to WAL, once and for all; while another connection does, SQLite says "locked" at once."""
