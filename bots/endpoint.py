@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from http import HTTPStatus
+from types import NoneType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -50,7 +52,7 @@ class MessagesEndpoint:
             _log.error("no reply sent to %s: %s", activity.service_url, error)
             raise _http_error(web.HTTPBadGateway, "the serviceUrl does not take the bot's replies") from error
         except (StorageError, TryAgain) as error:
-            _log.error("turn not saved: %s", error)
+            _log.error("turn not saved: %s: %s", error, error.__cause__)
             raise _http_error(web.HTTPServiceUnavailable, "the state cannot be read or saved now") from error
         return _answer(result)
 
@@ -88,6 +90,8 @@ async def _activity(request: web.Request) -> Activity:
         raise _http_error(web.HTTPBadRequest, "the body is not JSON") from None
     if not isinstance(body, dict):
         raise _http_error(web.HTTPBadRequest, "the body is not an activity: expected a JSON object")
+    if not isinstance(body.get("text"), (str, NoneType)):
+        raise _http_error(web.HTTPBadRequest, "the body is not an activity: text must be text")
     wrong = [name for name, value in _required(body).items() if not _is_text(value)]
     if wrong:
         raise _http_error(web.HTTPBadRequest, f"the body is not an activity: {', '.join(wrong)} must be text")
@@ -113,8 +117,8 @@ def _required(body: dict[str, Any]) -> dict[str, object]:
 
 
 def _is_text(value: object) -> bool:
-    # Half a surrogate pair can be neither stored nor put into the reply's address.
-    return isinstance(value, str) and value != "" and not any("\ud800" <= char <= "\udfff" for char in value)
+    # Half a surrogate pair or a control character cannot be put into the reply's address.
+    return isinstance(value, str) and value != "" and not re.search("[\x00-\x1f\ud800-\udfff]", value)
 
 
 def _is_http_url(value: str) -> bool:
