@@ -46,11 +46,7 @@ def azurite(port: int = 0, folder: Path | None = None) -> Iterator[dict[str, str
     Raises `EmulatorError` when it cannot be installed or started.
     """
     data = ["--inMemoryPersistence"] if folder is None else ["--location", str(folder.resolve())]
-    # --loose: azure-storage-blob 12.7.0 sends a header Azurite does not know, and would get 500.
-    # --skipApiVersionCheck: the newest SDK is ahead of the newest Azurite.
-    flags = ["--silent", "--loose", "--skipApiVersionCheck", "--disableTelemetry"]
-    script = HERE / "node_modules/azurite/dist/src/blob/main.js"
-    with _running("Azurite", script, "--blobHost", HOST, "--blobPort", str(port), *flags, *data) as url:
+    with _azurite("--blobPort", str(port), *data) as url:
         connection = {
             "DefaultEndpointsProtocol": "http",
             "AccountName": AZURITE_ACCOUNT,
@@ -59,6 +55,28 @@ def azurite(port: int = 0, folder: Path | None = None) -> Iterator[dict[str, str
         }
         text = ";".join(f"{name}={value}" for name, value in connection.items())
         yield {"STATE_STORAGE": "blob", "BLOB_CONNECTION_STRING": text}
+
+
+@contextlib.contextmanager
+def azurite_for_identities(certificate: Path, private_key: Path) -> Iterator[dict[str, str]]:
+    """Run Azurite with TLS, in memory, and yield the variables that select it for an Entra identity, without a key.
+
+    It looks at a token's audience, issuer and expiry, not at its signature. The certificate, both in PEM, is what
+    the bot has to trust. Raises `EmulatorError` when it cannot be installed or started.
+    """
+    tls = ["--oauth", "basic", "--cert", str(certificate), "--key", str(private_key)]
+    with _azurite("--blobPort", "0", "--inMemoryPersistence", *tls) as url:
+        yield {"STATE_STORAGE": "blob", "BLOB_ACCOUNT_URL": f"{url}/{AZURITE_ACCOUNT}"}
+
+
+@contextlib.contextmanager
+def _azurite(*options: str) -> Iterator[str]:
+    # --loose: azure-storage-blob 12.7.0 sends a header Azurite does not know, and would get 500.
+    # --skipApiVersionCheck: the newest SDK is ahead of the newest Azurite.
+    flags = ["--silent", "--loose", "--skipApiVersionCheck", "--disableTelemetry"]
+    script = HERE / "node_modules/azurite/dist/src/blob/main.js"
+    with _running("Azurite", script, "--blobHost", HOST, *options, *flags) as url:
+        yield url
 
 
 @contextlib.contextmanager
