@@ -106,7 +106,7 @@ class Settings:
 
     def _check_cosmos(self) -> None:
         if not self.cosmos_endpoint:
-            raise ConfigError("COSMOS_ENDPOINT is missing: STATE_STORAGE=cosmos needs it")
+            raise ConfigError("COSMOS_ENDPOINT is missing; expected https://NAME.documents.azure.com")
 
 
 def environment(path: str = ".env") -> dict[str, str]:

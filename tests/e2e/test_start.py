@@ -72,7 +72,7 @@ def cosmos_at(port: int) -> Environment:
 
 STATE_IN = {
     "memory": r"memory \(gone when the process ends\)",
-    "sqlite": r"SQLite file state\.db",
+    "sqlite": r"SQLite file /.*/state\.db",
     "blob": r"Blob container 'test-.*'",
     "cosmos": r"Cosmos container 'state' in database 'test-.*'",
 }
