@@ -51,8 +51,9 @@ $(VENV)/.dev: requirements-dev.txt requirements.txt | $(VENV)/bin/python
 	$(VENV)/bin/python $(PIP) -r $<
 	@touch $@ $(VENV)/.run
 
-$(NEWEST)/.dev: requirements-newest.txt | $(NEWEST)/bin/python
+$(NEWEST)/.dev: requirements-newest.txt requirements-newest-peers.txt | $(NEWEST)/bin/python
 	$(NEWEST)/bin/python $(PIP) -r $<
+	$(NEWEST)/bin/python $(PIP) --no-deps -r requirements-newest-peers.txt
 	@touch $@
 
 %/bin/python:

@@ -8,7 +8,7 @@ from botbuilder.core import TurnContext
 from botbuilder.schema import Activity
 
 from bots.turn.outlet import HANDLERS, Outlet
-from bots.turn.replies import HeldReplies, Reply
+from bots.turn.replies import HeldReplies
 
 
 class TurnScene:
@@ -38,27 +38,24 @@ class TurnScene:
         self._held = self.context.adapter = HeldReplies(self.outlet)
         for name in HANDLERS:  # those of other middleware are told when something is sent
             setattr(self.context, name, [])
+        # Where replies are expected in the HTTP response, the SDK would keep them from the adapter and give no ids.
+        self.context.activity.delivery_mode = None
         return self._held
 
-    def release(self) -> list[Reply]:
-        """Let the context send for real again; what the logic left in it stays.
-
-        Returns what the SDK itself has held, because the channel expects it in the HTTP response.
-        """
+    def release(self, committed: bool) -> None:
+        """Let the context send for real again; what the logic left in it stays."""
         if self._held:
-            self._held.close()
+            self._held.close(committed)
         self.context.adapter = self.outlet.adapter
+        self.context.activity.delivery_mode = self.received.delivery_mode
         for name, handlers in self.outlet.handlers.items():
             setattr(self.context, name, handlers)
-        buffered = self.context.buffered_reply_activities
-        held = [Reply("send", activity) for activity in buffered[len(self._buffered) :]]
-        buffered[:] = self._buffered
-        return held
 
     def clear(self) -> None:
         """Make the context what it was before any attempt."""
-        self.release()
+        self.release(committed=False)
         context = self.context
+        context.buffered_reply_activities[:] = self._buffered
         context.activity = copy.deepcopy(self.received)
         context._responded = self._responded
         for present, before in ((context.turn_state, self._turn_state), (context.services, self._services)):

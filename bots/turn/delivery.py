@@ -44,18 +44,25 @@ class Deliveries:
     """What this process has sent."""
 
     def __init__(self) -> None:
-        self._counts: OrderedDict[tuple[str, str], int] = OrderedDict()
+        self._counts: OrderedDict[str, int] = OrderedDict()  # by the attempt that committed
         self._settled: OrderedDict[str, set[str]] = OrderedDict()
 
-    async def deliver(self, outlet: Outlet, conversation: str, received: Activity, replies: Sequence[Reply]) -> None:
-        """Send what has not been sent yet. Raises what the adapter raises; a later call goes on from there."""
-        name = delivery_id(received)
-        done = self._counts.get((conversation, name), 0) if name else 0
+    async def deliver(self, outlet: Outlet, txn: str | None, received: Activity, replies: Sequence[Reply]) -> None:
+        """Send what has not been sent yet. Raises what the adapter raises; a later call goes on from there.
+
+        Args:
+            outlet: where to.
+            txn: the attempt that committed; None for a turn that the ledger does not know, whose replies another
+                delivery makes anew.
+            received: the activity as delivered now.
+            replies: all replies of the attempt.
+        """
+        done = self._counts.get(txn, 0) if txn else 0
         for number, reply in enumerate(replies, 1):
             if number > done or _is_in_response(reply, received):
                 await _deliver(outlet, reply)
-                if name:
-                    _remember(self._counts, (conversation, name), max(done, number))
+                if txn:
+                    _remember(self._counts, txn, max(done, number))
 
     def settle(self, conversation: str, received: Activity) -> None:
         """Note that the replies of a committed turn have arrived, so that the ledger can drop them."""

@@ -95,7 +95,9 @@ def build_document(held: Held) -> JsonObject | None:
         turn["absent"] = True
     if held.note is not None:
         turn["undo"] = {
-            "before": None if held.note.before is None else json.dumps(held.note.before, separators=(",", ":")),
+            "before": None
+            if held.note.before is None
+            else json.dumps(held.note.before, ensure_ascii=False, separators=(",", ":")),
             "tag": held.note.tag,
             "decider": held.note.decider,
             "base": held.note.base,

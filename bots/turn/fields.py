@@ -57,7 +57,7 @@ class Fields:
         """The value that the text `name` spells; it must be a `kind`."""
         try:
             value = json.loads(self.text(name))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise self.error(name, f"is not JSON: {error}") from error
         if not isinstance(value, kind):
             raise self.error(name, f"spells {type(value).__name__}, expected {kind.__name__}")

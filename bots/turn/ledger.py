@@ -51,8 +51,9 @@ def delivered(ledger: Ledger, activity_ids: Collection[str]) -> Ledger:
 
 def _within(ledger: Ledger, room: int) -> Ledger:
     """Let go of the replies that do not fit, the oldest first: the document must stay below the service's limit."""
-    kept = []
-    for entry in reversed(ledger):
-        room -= len(entry.replies or "")
-        kept.append(entry if room >= 0 else dataclasses.replace(entry, replies=None))
+    *older, newest = ledger  # whose replies are still to be sent
+    kept = [newest]
+    for entry in reversed(older):
+        room -= len(kept[-1].replies or "")
+        kept.append(entry if len(entry.replies or "") <= room else dataclasses.replace(entry, replies=None))
     return tuple(reversed(kept))

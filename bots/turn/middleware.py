@@ -23,13 +23,13 @@ from bots.state import StoredState
 from bots.turn.context import TurnScene
 from bots.turn.delivery import Deliveries, delivery_id, is_answered_by_response
 from bots.turn.documents import TurnDocuments
-from bots.turn.errors import RepliesNotDelivered, TurnConflict
+from bots.turn.errors import RepliesNotDelivered, TryAgain, TurnConflict
 from bots.turn.protocol import Aborted, Committed, Redelivered, Runtime, Snapshot, begin, commit, mark_delivered, tidy
 from bots.turn.queue import ConversationQueue
 from bots.turn.recorded import record, restore
 from bots.turn.replies import Reply
 from storage.contract import DocumentStore, JsonObject
-from storage.errors import StorageError
+from storage.errors import StateDecodeError, StorageError
 
 ATTEMPTS: Final = 30  # of one turn, each on what the others have left
 SHORTEST_BACKOFF: Final = 0.01  # seconds, before the second attempt; doubled with each further one
@@ -77,7 +77,7 @@ class TurnTransaction(Middleware):
         async with self._queue.turn(conversation):
             scene = TurnScene(context)
             turn, replies = await self._decide(scene, logic, conversation, arrived)
-            await self._deliver(scene, conversation, replies)
+            await self._deliver(scene, turn, replies)
             if turn.txn and not is_answered_by_response(scene.received):
                 self._deliveries.settle(conversation, scene.received)
                 if self._runtime.monotonic() - arrived > SLOW:
@@ -101,7 +101,7 @@ class TurnTransaction(Middleware):
             started = await begin(self._store, conversation, keys, name, received=arrived, runtime=self._runtime)
             if isinstance(started, Redelivered):
                 _log.info("redelivered: answered from the ledger")
-                return started, restore(started.replies, scene.received)
+                return started, _restored(started, conversation, scene)
             turn, replies = await self._attempt(scene, logic, started, settled)
             if isinstance(turn, Committed):
                 if turn.txn:
@@ -124,6 +124,8 @@ class TurnTransaction(Middleware):
             raise
         if isinstance(turn, Aborted):
             scene.clear()
+        else:
+            scene.release(committed=True)
         return turn, replies
 
     async def _run(
@@ -138,11 +140,11 @@ class TurnTransaction(Middleware):
             await state.save_changes(context)
         documents.leave(context)
         self._forget(context)
-        return documents.changes(), [*held.replies, *scene.release()]
+        return documents.changes(), held.replies
 
-    async def _deliver(self, scene: TurnScene, conversation: str, replies: Sequence[Reply]) -> None:
+    async def _deliver(self, scene: TurnScene, turn: Committed | Redelivered, replies: Sequence[Reply]) -> None:
         try:
-            await self._deliveries.deliver(scene.outlet, conversation, scene.received, replies)
+            await self._deliveries.deliver(scene.outlet, turn.txn, scene.received, replies)
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
             _log.error("the channel did not take the replies of a turn: %s", reason)
@@ -169,13 +171,20 @@ class TurnTransaction(Middleware):
     async def _tidy(self, conversation: str, turn: Committed) -> None:
         if self._queue.busy(conversation):
             return  # the turn that waits would lose to it, and does the same work in passing
-        async with self._queue.turn(conversation):
-            try:
+        try:
+            async with self._queue.turn(conversation):
                 await tidy(turn)
-            except StorageError as error:
-                _log.warning("undo notes left for the next turn: %s", error)
+        except (StorageError, TryAgain) as error:
+            _log.warning("undo notes left for the next turn: %s", error)
 
     def _later(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
         self._afterwards.add(task)
         task.add_done_callback(self._afterwards.discard)
+
+
+def _restored(found: Redelivered, conversation: str, scene: TurnScene) -> list[Reply]:
+    try:
+        return restore(found.replies, scene.received)
+    except ValueError as error:
+        raise StateDecodeError(conversation, "$turn.ledger", f"holds {error}") from error

@@ -17,19 +17,21 @@ class Outlet:
     Attributes:
         context: the turn's context.
         adapter: the adapter that it came with.
+        expects_replies: whether the channel wants the replies in the HTTP response.
         handlers: the lists of handlers that it came with, by the names in `HANDLERS`.
     """
 
     def __init__(self, context: TurnContext) -> None:
         self.context = context
         self.adapter = context.adapter
+        self.expects_replies = context.activity.delivery_mode == DeliveryModes.expect_replies
         self.handlers: dict[str, list[Any]] = {name: getattr(context, name) for name in HANDLERS}
 
     async def send(self, activities: list[Activity]) -> list[ResourceResponse]:
         """Send the activities. Raises what the adapter raises, as the other methods do."""
 
         async def act() -> list[ResourceResponse]:
-            if self.context.activity.delivery_mode == DeliveryModes.expect_replies:
+            if self.expects_replies:
                 self.context.buffered_reply_activities.extend(activities)
                 sent = [ResourceResponse() for _ in activities]
             else:

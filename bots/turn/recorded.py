@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final
 
+from azure.core.exceptions import DeserializationError  # what msrest raises
 from botbuilder.core import InvokeResponse, TurnContext
 from botbuilder.schema import Activity, ActivityTypes
 from botframework.connector import models
@@ -18,6 +19,7 @@ from storage.contract import JsonObject
 _MODELS: Final = {name: model for name, model in vars(models).items() if isinstance(model, type)}
 _SERIALIZER: Final = Serializer(_MODELS)  # type: ignore[no-untyped-call]
 _DESERIALIZER: Final = Deserializer(_MODELS)  # type: ignore[no-untyped-call]
+_DOINGS: Final = frozenset(("send", "update", "delete"))
 _RESPONSE: Final = frozenset(("status", "body"))
 
 
@@ -28,9 +30,17 @@ def record(replies: Sequence[Reply], received: Activity) -> list[JsonObject]:
 
 
 def restore(records: Sequence[JsonObject], received: Activity) -> list[Reply]:
-    """Return the replies that `record` was given, addressed by the activity that is delivered again."""
+    """Return the replies that `record` was given, addressed by the activity that is delivered again.
+
+    Raises ValueError for records that no turn has made.
+    """
     address = _address(received)
-    return [Reply(each["do"], _activity(_more(each["activity"], address))) for each in records]
+    try:
+        if any(each["do"] not in _DOINGS for each in records):
+            raise ValueError("something else than send, update and delete")
+        return [Reply(each["do"], _activity(_more(each["activity"], address))) for each in records]
+    except (AttributeError, KeyError, TypeError, DeserializationError) as error:
+        raise ValueError(f"a reply that is none: {error!r}") from error
 
 
 def _address(received: Activity) -> JsonObject:

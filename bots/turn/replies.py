@@ -6,6 +6,7 @@ The SDK's `on_send_activities` handlers can look at an activity but not stop it,
 from __future__ import annotations
 
 import copy
+import logging
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,8 +18,10 @@ from botbuilder.core import BotAdapter, TurnContext
 from botbuilder.schema import Activity, ActivityTypes, ConversationReference, InputHints, ResourceResponse
 from botframework.connector import Channels
 
+from bots.turn.errors import RepliesNotDelivered
 from bots.turn.outlet import Outlet
 
+_log = logging.getLogger(__name__)
 _AT_ONCE: ContextVar[bool] = ContextVar("at_once", default=False)
 _INVOKE_RESPONSE: Final = BotAdapter._INVOKE_RESPONSE_KEY
 _PROVISIONAL: Final = "held-"
@@ -53,7 +56,7 @@ class HeldReplies:
         self._outlet = outlet
         self._held: dict[str, Reply] = {}
         self._ids = f"{_PROVISIONAL}{secrets.token_hex(4)}"  # of no other attempt: they may end up in the state
-        self._over = False
+        self._end: Literal["committed", "lost"] | None = None
         self.replies: list[Reply] = []
 
     # The SDK asks adapters for their class to learn what they can do.
@@ -64,18 +67,28 @@ class HeldReplies:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._outlet.adapter, name)
 
-    def close(self) -> None:
-        """Keep nothing more: what a task of the bot's sends from now on leaves at once."""
-        self._over = True
+    def close(self, committed: bool) -> None:
+        """Keep nothing more: what a task of the bot's sends from now on leaves at once; if the attempt lost, never."""
+        self._end = "committed" if committed else "lost"
 
     async def send_activities(self, _context: TurnContext, activities: list[Activity]) -> list[ResourceResponse]:
-        """Keep the activities; each gets an id that update and delete understand until the turn ends."""
+        """Keep the activities; each gets an id that update and delete understand until the turn ends.
+
+        Raises `RepliesNotDelivered` where the channel does not take what has to leave at once.
+        """
+        if self._end == "lost":
+            return [ResourceResponse(id="") for _ in activities]
         if self._passing:
-            return await self._outlet.send(activities)
+            try:
+                return await self._outlet.send(activities)
+            except Exception as error:  # the connector's client raises what its HTTP library does
+                raise RepliesNotDelivered(f"not delivered at once: {type(error).__name__}: {error}") from error
         return [await self._hold(activity) for activity in activities]
 
     async def update_activity(self, _context: TurnContext, activity: Activity) -> ResourceResponse | None:
         """Change a held activity, or note the change of one that is at the channel."""
+        if self._end == "lost":
+            return None
         held = self._find(activity.id)
         if held:
             given, changed = activity.id, copy.deepcopy(activity)
@@ -91,6 +104,8 @@ class HeldReplies:
 
     async def delete_activity(self, _context: TurnContext, reference: ConversationReference) -> None:
         """Take a held activity back, or note the deletion of one that is at the channel."""
+        if self._end == "lost":
+            return
         held = self._find(reference.activity_id)
         if held:
             self.replies.remove(held)
@@ -104,11 +119,11 @@ class HeldReplies:
 
     @property
     def _passing(self) -> bool:
-        return self._over or _AT_ONCE.get()
+        return self._end is not None or _AT_ONCE.get()
 
     async def _hold(self, activity: Activity) -> ResourceResponse:
-        if activity.type == ActivityTypes.typing:
-            return (await self._outlet.send([activity]))[0]
+        if activity.type == ActivityTypes.typing and not self._outlet.expects_replies:
+            return await self._show_typing(activity)
         if activity.type == ActivityTypes.trace and activity.channel_id != Channels.emulator:
             return ResourceResponse(id="")  # no other channel takes them, and the ledger is not for them
         if activity.type == ActivityTypes.invoke_response:
@@ -118,6 +133,13 @@ class HeldReplies:
         self._held[given] = reply
         self.replies.append(reply)
         return ResourceResponse(id=given)
+
+    async def _show_typing(self, activity: Activity) -> ResourceResponse:
+        try:
+            return (await self._outlet.send([activity]))[0]
+        except Exception as error:  # no turn is worth less for it
+            _log.warning("typing was not shown: %s: %s", type(error).__name__, error)
+            return ResourceResponse(id="")
 
     def _find(self, activity_id: str | None) -> Reply | None:
         held = self._held.get(activity_id or "")

@@ -24,9 +24,11 @@ def test_the_newest_replies_are_kept_within_the_room_and_every_activity_stays_kn
     assert [entry.replies is not None for entry in kept] == [False, True, True]
 
 
-def test_replies_that_never_fit_do_not_make_the_document_larger() -> None:
+def test_the_newest_replies_are_kept_whatever_their_size_until_the_next_turn() -> None:
     kept = ledger_of(10, 2_000)
-    assert [entry.replies for entry in kept] == [None, None]
+    assert [entry.replies is not None for entry in kept] == [False, True]
+    kept = ledger_of(10, 2_000, 10)
+    assert [entry.replies is not None for entry in kept] == [False, False, True]
     assert find(kept, "a1") is kept[1]
 
 
