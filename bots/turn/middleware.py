@@ -63,6 +63,8 @@ class TurnTransaction(Middleware):
                     f"{type(state).__module__}.{type(state).__name__} cannot take part in a turn transaction: use the "
                     "class of that name in bots.state, or put bots.state.StoredState in front of your own BotState"
                 )
+            if state._storage is not store:
+                raise ValueError(f"{type(state).__name__} has another storage than the transaction: they must be one")
         self._store = store
         self._states = states
         self._runtime = runtime or Runtime()
