@@ -111,9 +111,12 @@ async def _drop_container(settings: Settings) -> None:
 
 async def _drop_database(settings: Settings) -> None:
     verify = not is_loopback(settings.cosmos_endpoint)
-    async with CosmosClient(settings.cosmos_endpoint, settings.cosmos_key, connection_verify=verify) as client:
+    client = CosmosClient(settings.cosmos_endpoint, settings.cosmos_key, connection_verify=verify)
+    try:  # not `async with`: that asks the service first, and where it is dead leaves the client open
         with suppress(ResourceNotFoundError):
             await client.delete_database(settings.cosmos_database)
+    finally:
+        await client.close()
 
 
 def _service(backend: str, start: Callable[[], AbstractContextManager[Mapping[str, str]]]) -> Iterator[Environment]:
