@@ -114,13 +114,13 @@ class TestFailingServices:
 
 
 async def test_a_service_that_hangs_is_given_up_before_the_channel_gives_up() -> None:
-    released = asyncio.Event()
-
-    async def answer(_request: web.Request) -> web.Response:
-        await released.wait()
-        return web.Response()
-
     async def load(backend: Remote) -> None:
+        released = asyncio.Event()
+
+        async def answer(_request: web.Request) -> web.Response:
+            await released.wait()
+            return web.Response()
+
         async with storage_on(backend, answer) as storage:
             try:
                 async with asyncio.timeout(SECONDS):
