@@ -80,8 +80,9 @@ class SqliteStorage(StateStorage):
         return {names[name]: Document(loads(value, names[name]), etag) for name, value, etag in rows}
 
     async def save(self, writes: Mapping[str, Write]) -> dict[str, str]:
-        etags = {key: uuid.uuid4().hex for key, write in writes.items() if write.value is not None}
-        rows = [(row_key(key), dumps(writes[key].value or {}, key).decode(), etag) for key, etag in etags.items()]
+        texts = {key: dumps(write.value, key).decode() for key, write in writes.items() if write.value is not None}
+        etags = {key: uuid.uuid4().hex for key in texts}
+        rows = [(row_key(key), text, etags[key]) for key, text in texts.items()]
         if writes:
             # Shielded: a cancelled caller must not leave a transaction open on the shared connection.
             await asyncio.shield(self._commit(dict(writes), rows))

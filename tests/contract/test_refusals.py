@@ -23,7 +23,7 @@ def test_deleting_what_is_expected_to_be_absent_is_refused() -> None:
         Write(None, ABSENT)
 
 
-@pytest.mark.parametrize("value", [[1], "text", 7])
+@pytest.mark.parametrize("value", [[1], [], "text", "", 7, 0])
 async def test_a_value_that_is_no_object_is_refused_and_not_stored(storage: StateStorage, value: Any) -> None:
     with pytest.raises(StateEncodeError, match="JSON object"):
         await storage.save({"k": Write(value, ANY)})
