@@ -52,9 +52,10 @@ async def mark_delivered(turn: Committed | Redelivered) -> bool:
         entry = conversation.entry(turn.txn) if turn.txn else None
         if entry is None or entry.replies is None:
             return entry is not None
-        ledger = tuple(
-            dataclasses.replace(each, replies=None) if each is entry else each for each in conversation.ledger
+        entries = tuple(
+            dataclasses.replace(each, replies=None) if each is entry else each for each in conversation.ledger.entries
         )
+        ledger = dataclasses.replace(conversation.ledger, entries=entries)
         marked = dataclasses.replace(conversation, ledger=ledger)
         if await _try(turn.store, {key: Write(build_conversation(marked), conversation.expect)}):
             return True

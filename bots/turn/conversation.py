@@ -1,6 +1,6 @@
 """The conversation's document: its state, and beside it what the turns of the conversation have decided.
 
-    {...state, "$turn": {"ledger": [...], "seen": {D: tag}, "last": [D, ...], "absent"?: true}}
+    {...state, "$turn": {"ledger": [...], "answered"?: [...], "seen": {D: tag}, "last": [D, ...], "absent"?: true}}
 
 It is never removed: deleted state is written empty, with the record kept. A document without "$turn" was
 written by a stock bot: nothing has been decided yet. Replies are kept as JSON *text*, so that what a user put
@@ -10,38 +10,16 @@ into them is never rebuilt by another program's decoder, nor indexed by the serv
 from __future__ import annotations
 
 import dataclasses
-import json
 from typing import TYPE_CHECKING
 
 from bots.turn.envelope import TURN, Held, expect
 from bots.turn.fields import Fields
+from bots.turn.ledger import Entry, Ledger, build_ledger, parse_ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from storage.contract import Document, Expect, JsonObject
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Entry:
-    """One committed turn.
-
-    Attributes:
-        txn: the attempt that committed.
-        at: when, in seconds since the epoch, by the clock of the replica that committed it.
-        activity_id: the activity, or None for a turn that had none (a proactive one).
-        replies: the JSON text of the list of its replies, or None once they are known to be delivered.
-    """
-
-    txn: str
-    at: float
-    activity_id: str | None
-    replies: str | None
-
-    def reply_list(self) -> list[JsonObject]:
-        """The replies, in order; none once they are known to be delivered."""
-        replies: list[JsonObject] = json.loads(self.replies or "[]")
-        return replies
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -50,7 +28,7 @@ class Conversation:
 
     Attributes:
         state: the bot's state, or None where there is none.
-        ledger: the committed turns, oldest first.
+        ledger: the committed turns.
         seen: for other documents, the tag they had when a turn of this conversation last loaded them; for one
             that the turn wrote, its new tag. This is the evidence that the write committed.
         last: the keys that the last committed turn loaded, or None where no turn ever committed.
@@ -58,7 +36,7 @@ class Conversation:
     """
 
     state: JsonObject | None = None
-    ledger: tuple[Entry, ...] = ()
+    ledger: Ledger = dataclasses.field(default_factory=Ledger)
     seen: Mapping[str, str] = dataclasses.field(default_factory=dict)
     last: tuple[str, ...] | None = None
     etag: str | None = None
@@ -68,7 +46,7 @@ class Conversation:
         """What a write that replaces exactly this version expects."""
         return expect(self.etag)
 
-    def next(self, state: JsonObject | None, ledger: tuple[Entry, ...], held: Mapping[str, Held]) -> Conversation:
+    def next(self, state: JsonObject | None, ledger: Ledger, held: Mapping[str, Held]) -> Conversation:
         """The version that commits a turn after which the other documents it loaded are as `held` says."""
         seen = {key: tag for key, tag in self.seen.items() if key not in held}
         seen |= {key: document.tag for key, document in held.items() if document.tag is not None}
@@ -76,12 +54,7 @@ class Conversation:
 
     def entry(self, txn: str) -> Entry | None:
         """The ledger's entry of the attempt `txn`."""
-        return next((entry for entry in self.ledger if entry.txn == txn), None)
-
-
-def entry_text(replies: Sequence[JsonObject]) -> str:
-    """The replies as an entry keeps them."""
-    return json.dumps(list(replies), ensure_ascii=False, separators=(",", ":"))
+        return next((entry for entry in self.ledger.entries if entry.txn == txn), None)
 
 
 def parse_conversation(key: str, document: Document | None) -> Conversation:
@@ -94,7 +67,7 @@ def parse_conversation(key: str, document: Document | None) -> Conversation:
     fields = Fields(key, TURN, document.value[TURN])
     return Conversation(
         state=None if fields.flag("absent") and not state else state,
-        ledger=tuple(_parse_entry(entry) for entry in fields.objects("ledger")),
+        ledger=parse_ledger(fields),
         seen=fields.text_map("seen"),
         last=fields.texts("last") if "last" in fields else None,
         etag=document.etag,
@@ -103,28 +76,9 @@ def parse_conversation(key: str, document: Document | None) -> Conversation:
 
 def build_conversation(conversation: Conversation) -> JsonObject:
     """Return the value to store."""
-    turn: JsonObject = {
-        "ledger": [_build_entry(entry) for entry in conversation.ledger],
-        "seen": dict(conversation.seen),
-    }
+    turn: JsonObject = {**build_ledger(conversation.ledger), "seen": dict(conversation.seen)}
     if conversation.last is not None:
         turn["last"] = list(conversation.last)
     if conversation.state is None:
         turn["absent"] = True
     return {**(conversation.state or {}), TURN: turn}
-
-
-def _parse_entry(fields: Fields) -> Entry:
-    replies = fields.optional_text("replies")
-    if replies is not None and not all(isinstance(reply, dict) for reply in fields.json("replies", list)):
-        raise fields.error("replies", "spells a list of something else than objects")
-    return Entry(fields.text("txn"), fields.number("at"), fields.optional_text("id"), replies)
-
-
-def _build_entry(entry: Entry) -> JsonObject:
-    built: JsonObject = {"txn": entry.txn, "at": entry.at}
-    if entry.activity_id is not None:
-        built["id"] = entry.activity_id
-    if entry.replies is not None:
-        built["replies"] = entry.replies
-    return built

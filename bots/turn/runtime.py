@@ -17,6 +17,8 @@ class Limits:
     """The bounds of one attempt and of what a conversation's document keeps. Times in seconds.
 
     Attributes:
+        turn: from an activity's arrival until it is decided: waiting for earlier turns, the bot's logic and all
+            attempts. A channel waits 15 s for its answer, and delivers again.
         loads: loads in which the documents of a turn must be seen to hold still.
         patience: how many moments to wait for somebody else's commit that is under way.
         moment: the length of such a wait; a commit is one write, so a few of them are ample.
@@ -25,11 +27,14 @@ class Limits:
         ledger_entries: the newest entries, which stay whatever their age.
         ledger_age: older entries beyond those leave. It has to exceed the time in which a channel delivers an
             activity again plus `replay_age`, plus the difference between the replicas' clocks.
+        activities: how many a conversation may have in `ledger_age`; further ones have to wait. Entries of answered
+            activities shrink to 11 characters, so this bounds the document, at about a megabyte.
         replies: characters of replies that a conversation's document keeps, the newest first. An activity whose
             replies did not fit is still known, but delivered again after a crash it finds them gone.
         seen: tags of other documents kept in a conversation's document before the oldest are let go.
     """
 
+    turn: float = 12.0
     loads: int = 12
     patience: int = 4
     moment: float = 0.025
@@ -37,6 +42,7 @@ class Limits:
     pause: float = 0.1
     ledger_entries: int = 20
     ledger_age: float = 600.0
+    activities: int = 50_000
     replies: int = 262_144
     seen: int = 64
 

@@ -102,6 +102,7 @@ async def begin(
         if entry is not None:
             return Redelivered(store, runtime, conversation_key, view.own, entry.txn, entry.reply_list())
         _refuse_old(conversation_key, received, runtime)
+        _refuse_full(conversation_key, view, runtime)
         snapshot = Snapshot(store, runtime, conversation_key, activity_id, view)
         if view.vouched_for():
             return snapshot
@@ -127,3 +128,12 @@ def _refuse_old(conversation_key: str, received: float, runtime: Runtime) -> Non
     # After the load: whoever read the ledger this early would have found the entry of an earlier delivery.
     if runtime.monotonic() - received > runtime.limits.replay_age:
         raise StorageUnavailable(f"{conversation_key!r}: the turn took too long to be tried again")
+
+
+def _refuse_full(conversation_key: str, view: View, runtime: Runtime) -> None:
+    if ledger.is_full(view.own.ledger, runtime.wall(), runtime.limits):
+        limits = runtime.limits
+        raise StorageUnavailable(
+            f"{conversation_key!r}: {limits.activities} activities in {limits.ledger_age:g} s, "
+            "more than its ledger has room for; try again later"
+        )
