@@ -54,6 +54,8 @@ class Settings:
     cosmos_key: str = field(default="", repr=False)
     cosmos_database: str = "bot-state"
     cosmos_container: str = "state"
+    cosmos_stale_reads: bool = False
+    turn_timeout: float = 12.0
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
@@ -151,6 +153,15 @@ def _flag(value: str) -> bool:
     return _one_of("true", "false", "1", "0", "yes", "no")(value) in ("true", "1", "yes")
 
 
+def _seconds(least: int, most: int) -> Callable[[str], float]:
+    def parse(value: str) -> float:
+        if not (re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", value) and least <= float(value) <= most):
+            raise ValueError(f"seconds, {least} to {most}")
+        return float(value)
+
+    return parse
+
+
 def _port(value: str) -> int:
     if not (re.fullmatch("[0-9]{1,5}", value) and int(value) <= 65535):
         raise ValueError("1 to 65535, or 0 for any free port")
@@ -202,4 +213,6 @@ _VARIABLES: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "COSMOS_KEY": ("cosmos_key", _text(_BASE64, "the account's key, as the portal shows it")),
     "COSMOS_DATABASE": ("cosmos_database", _COSMOS_NAME),
     "COSMOS_CONTAINER": ("cosmos_container", _COSMOS_NAME),
+    "COSMOS_STALE_READS": ("cosmos_stale_reads", _flag),
+    "TURN_TIMEOUT": ("turn_timeout", _seconds(1, 300)),
 }

@@ -6,9 +6,11 @@ https://learn.microsoft.com/azure/cosmos-db/nosql/database-transactions-optimist
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
 from azure.core import MatchConditions
 from azure.cosmos import PartitionKey
@@ -26,6 +28,8 @@ _PARTITION_PATH: Final = "/id"
 _NO_SUCH_CONTAINER: Final = 1003  # substatus of a 404 that is not about the item
 _CONFLICTS: Final = (409, 412)
 _NOT_FOUND: Final = 404
+_ACCOUNT: Final = re.compile(r"\.documents\.azure\.\w+$|\.cosmos\.azure\.\w+$")
+_LAST_VERSION: Final = ("Strong", "BoundedStaleness")
 
 
 class CosmosStorage(RemoteStorage):
@@ -36,6 +40,7 @@ class CosmosStorage(RemoteStorage):
         database, container: their names.
         create: make what is missing; needs an account key.
         credential: closed with the storage.
+        stale_reads: use an account whose reads may answer an older version, which is right for one replica only.
     """
 
     def __init__(
@@ -46,25 +51,39 @@ class CosmosStorage(RemoteStorage):
         *,
         create: bool = False,
         credential: Closable | None = None,
+        stale_reads: bool = False,
     ) -> None:
         super().__init__(client, *([credential] if credential else []))
         self._client = client
+        self._stale_reads = stale_reads
         self._names = (database, container)
         self._container = client.get_database_client(database).get_container_client(container)
         self._create = create
 
     @classmethod
-    def from_key(cls, endpoint: str, key: str, database: str, container: str, *, create: bool | None = None) -> Self:
+    def from_key(
+        cls,
+        endpoint: str,
+        key: str,
+        database: str,
+        container: str,
+        *,
+        create: bool | None = None,
+        stale_reads: bool = False,
+    ) -> Self:
         """Build the client from an account's endpoint and key; `create` None: on an emulator of this machine."""
         client = CosmosClient(endpoint, credential=key, **_client_options(endpoint))
-        return cls(client, database, container, create=may_create(create, endpoint))
+        return cls(client, database, container, create=may_create(create, endpoint), stale_reads=stale_reads)
 
     @classmethod
-    def from_identity(cls, endpoint: str, database: str, container: str, *, create: bool | None = None) -> Self:
+    def from_identity(
+        cls, endpoint: str, database: str, container: str, *, create: bool | None = None, stale_reads: bool = False
+    ) -> Self:
         """Build the client for the Entra identity that `DefaultAzureCredential` finds; `create` as above."""
         credential = DefaultAzureCredential()
         client = CosmosClient(endpoint, credential=credential, **_client_options(endpoint))
-        return cls(client, database, container, create=may_create(create, endpoint), credential=credential)
+        create = may_create(create, endpoint)
+        return cls(client, database, container, create=create, credential=credential, stale_reads=stale_reads)
 
     async def open(self) -> None:
         if self._create:
@@ -72,9 +91,25 @@ class CosmosStorage(RemoteStorage):
                 await self._create_missing()
         async with self._asking("cannot be reached"):
             properties = await self._container.read()
+            account = await self._client._get_database_account()
+        policy = account.ConsistencyPolicy or {}
+        self._check_reads(self._client.client_connection.url_connection, policy.get("defaultConsistencyLevel", ""))
         paths = properties.get("partitionKey", {}).get("paths")
         if paths != [_PARTITION_PATH]:
             raise StorageUnavailable(f"{self}: partitioned by {paths}, expected ['{_PARTITION_PATH}']")
+
+    def _check_reads(self, endpoint: str, level: str) -> None:
+        """Refuse an account from which a replica may read an older version than another one wrote.
+
+        An emulator has one node, and answers the last version whatever it says.
+        https://learn.microsoft.com/azure/cosmos-db/consistency-levels
+        """
+        if _ACCOUNT.search(urlsplit(endpoint).hostname or "") and level not in _LAST_VERSION and not self._stale_reads:
+            raise StorageUnavailable(
+                f"{self}: the account's default consistency is {level}, which lets a replica read what another one has "
+                "replaced; set it to Strong (or BoundedStaleness, with all replicas in the write region), or "
+                "COSMOS_STALE_READS=true for a single replica"
+            )
 
     async def _create_missing(self) -> None:
         database, container = self._names

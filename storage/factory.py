@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from config import Settings
 from storage.base import StateStorage
@@ -48,11 +48,10 @@ def _cosmos(settings: Settings) -> StateStorage:
     from storage.cosmos import CosmosStorage
 
     where = (settings.cosmos_database, settings.cosmos_container)
+    options: Any = {"create": settings.storage_create, "stale_reads": settings.cosmos_stale_reads}
     if settings.cosmos_key:
-        return CosmosStorage.from_key(
-            settings.cosmos_endpoint, settings.cosmos_key, *where, create=settings.storage_create
-        )
-    return CosmosStorage.from_identity(settings.cosmos_endpoint, *where, create=settings.storage_create)
+        return CosmosStorage.from_key(settings.cosmos_endpoint, settings.cosmos_key, *where, **options)
+    return CosmosStorage.from_identity(settings.cosmos_endpoint, *where, **options)
 
 
 _BACKENDS: Final[dict[str, Callable[[Settings], StateStorage]]] = {

@@ -67,6 +67,9 @@ VALID: list[tuple[dict[str, str], str, Any]] = [
     ({"COSMOS_KEY": "c2VjcmV0cw=="}, "cosmos_key", "c2VjcmV0cw=="),
     ({"COSMOS_DATABASE": "Zustände"}, "cosmos_database", "Zustände"),
     ({"COSMOS_CONTAINER": "x" * 255}, "cosmos_container", "x" * 255),
+    ({"COSMOS_STALE_READS": "yes"}, "cosmos_stale_reads", True),
+    ({"TURN_TIMEOUT": "30"}, "turn_timeout", 30.0),
+    ({"TURN_TIMEOUT": "1.5"}, "turn_timeout", 1.5),
 ]
 
 
@@ -116,6 +119,9 @@ INVALID = [
     ("COSMOS_KEY", "not Base64!", "the account's key"),
     ("COSMOS_DATABASE", "a/b", "1 to 255 characters"),
     ("COSMOS_CONTAINER", "x" * 256, "1 to 255 characters"),
+    ("TURN_TIMEOUT", "0", "seconds, 1 to 300"),
+    ("TURN_TIMEOUT", "300.5", "seconds, 1 to 300"),
+    ("TURN_TIMEOUT", "nan", "seconds, 1 to 300"),
 ]
 
 
