@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 HEADER = "the header that only this machine's processes know"
-Trouble = Literal["", "400", "403", "500", "down", "slow"]
+Trouble = Literal["", "400", "403", "down", "slow"]
 
 
 class IdentityEndpoint:
