@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +23,31 @@ from cryptography.x509.oid import NameOID
 
 HEADER = "the header that only this machine's processes know"
 Trouble = Literal["", "400", "403", "down", "slow"]
+
+
+@dataclass
+class Place:
+    """Where a production keeps its state: a service with TLS, the container made by whoever has the key.
+
+    Attributes:
+        environment: of the bot, as the templates set it but for the addresses, and a free port.
+        service: the URL of the service's root.
+        trusted: the certificate and its key.
+    """
+
+    environment: dict[str, str]
+    service: str
+    trusted: tuple[Path, Path]
+
+    def at(self, service: str) -> dict[str, str]:
+        """The environment of a bot that finds the service elsewhere."""
+        return {name: value.replace(self.service, service) for name, value in self.environment.items()}
+
+    @property
+    def local(self) -> dict[str, str]:
+        """Without the registration: a channel of this machine cannot sign as Microsoft's do."""
+        kept = {name: value for name, value in self.environment.items() if not name.startswith("MicrosoftApp")}
+        return kept | {"ALLOW_UNAUTHENTICATED": "true"}
 
 
 class IdentityEndpoint:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -20,35 +19,10 @@ from infra.local.bot_process import BotDidNotStartError, BotProcess
 from infra.local.channel import Answer, Channel, Conversation
 from infra.local.emulators import AZURITE_ACCOUNT, AZURITE_KEY, azurite_for_identities, cosmos
 from tests.e2e.conftest import Environment, Start
-from tests.e2e.identity import IdentityEndpoint, RoleCheck, Trouble, certificate
+from tests.e2e.identity import IdentityEndpoint, Place, RoleCheck, Trouble, certificate
 from tests.infra.production import CLIENT_ID, up
 
 SOON = {"TURN_TIMEOUT": "2"}  # seconds: long enough for a turn, and nobody waits longer for one that cannot be
-
-
-@dataclass
-class Place:
-    """Where a production keeps its state: a service with TLS, the container made by whoever has the key.
-
-    Attributes:
-        environment: of the bot, as the templates set it but for the addresses, and a free port.
-        service: the URL of the service's root.
-        trusted: the certificate and its key.
-    """
-
-    environment: Environment
-    service: str
-    trusted: tuple[Path, Path]
-
-    def at(self, service: str) -> Environment:
-        """The environment of a bot that finds the service elsewhere."""
-        return {name: value.replace(self.service, service) for name, value in self.environment.items()}
-
-    @property
-    def local(self) -> Environment:
-        """Without the registration: a channel of this machine cannot sign as Microsoft's do."""
-        kept = {name: value for name, value in self.environment.items() if not name.startswith("MicrosoftApp")}
-        return kept | {"ALLOW_UNAUTHENTICATED": "true"}
 
 
 @pytest.fixture

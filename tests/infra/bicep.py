@@ -1,15 +1,11 @@
 """Bicep expressions, evaluated as far as they can be before a deployment.
 
 The grammar is tree-sitter-bicep's. What only the deployment will know, as the id of a resource, is a `Later`.
-Functions: https://learn.microsoft.com/azure/azure-resource-manager/bicep/bicep-functions
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import operator
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,7 +13,8 @@ from typing import Any, Final
 import tree_sitter_bicep
 from tree_sitter import Language, Node, Parser
 
-TENANT: Final = "99999999-8888-7777-6666-555555555555"
+from tests.infra.functions import FUNCTIONS, text
+
 Lookup = Callable[[str], Any]
 
 _PARSER: Final = Parser(Language(tree_sitter_bicep.language()))
@@ -42,9 +39,9 @@ class Later:
         return f"<{self.path}>"
 
 
-def parse(text: str) -> Node:
+def parse(code: str) -> Node:
     """Return the tree of a file. Raises `TemplateError` where it is not Bicep."""
-    root = _PARSER.parse(text.encode()).root_node
+    root = _PARSER.parse(code.encode()).root_node
     for node in walk(root):
         if node.is_error or node.is_missing:
             raise TemplateError(f"line {node.start_point.row + 1}: {source(node)[:60]!r} is not Bicep")
@@ -97,11 +94,7 @@ def _string(node: Node, lookup: Lookup) -> Any:
             parts.append(evaluate(inside(child)[0], lookup))
         else:
             parts.append(source(child).replace("\\'", "'"))
-    return "".join(_text(part) for part in parts)
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value) if isinstance(value, bool) else str(value)
+    return "".join(text(part) for part in parts)
 
 
 def _member(node: Node, lookup: Lookup, *further: str) -> Any:
@@ -150,19 +143,15 @@ def _known(node: Node, lookup: Lookup) -> Any:
 
 def _call(node: Node, lookup: Lookup) -> Any:
     name = source(_part(node, "function"))
-    if name not in _FUNCTIONS:
+    if name not in FUNCTIONS:
         raise TemplateError(f"line {node.start_point.row + 1}: {name}() is no function that may be used here")
-    return _FUNCTIONS[name](*(evaluate(argument, lookup) for argument in inside(_part(node, "arguments"))))
+    return FUNCTIONS[name](*(evaluate(argument, lookup) for argument in inside(_part(node, "arguments"))))
 
 
 def _part(node: Node, name: str) -> Node:
     found = node.child_by_field_name(name)
     assert found is not None, f"{node.type} has no {name}"
     return found
-
-
-def _unique_string(*seeds: Any) -> str:
-    return hashlib.sha256("/".join(map(_text, seeds)).encode()).hexdigest()[:13]  # as long as Azure's, all small
 
 
 _OPERATORS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
@@ -176,19 +165,6 @@ _OPERATORS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "-": operator.sub,
     "*": operator.mul,
     "%": operator.mod,
-}
-_FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
-    "concat": lambda *lists: [item for each in lists for item in each],
-    "empty": lambda value: not value,
-    "guid": lambda *seeds: str(uuid.uuid5(uuid.NAMESPACE_URL, "/".join(map(_text, seeds)))),
-    "int": int,
-    "json": json.loads,
-    "string": _text,
-    "subscription": lambda: {"id": "/subscriptions/<subscription>"},
-    "subscriptionResourceId": lambda kind, name: f"/subscriptions/<subscription>/providers/{kind}/{name}",
-    "tenant": lambda: {"tenantId": TENANT},
-    "toLower": lambda value: str(value).lower(),
-    "uniqueString": _unique_string,
 }
 _RULES: Final[Mapping[str, Callable[[Node, Lookup], Any]]] = {
     "array": lambda node, lookup: [evaluate(item, lookup) for item in inside(node)],

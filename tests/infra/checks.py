@@ -2,77 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterator
+from typing import Final
 
 from app import SHUTDOWN_SECONDS
 from storage.keys import blob_name
+from tests.infra.demands import (
+    ACR_PULL,
+    API_VERSIONS,
+    BLOB_DATA_CONTRIBUTOR,
+    COSMOS_DATA_CONTRIBUTOR,
+    EXPIRES,
+    MUST_BE,
+    STOP_MARGIN,
+    WATCHED,
+)
 from tests.infra.production import Production
 from tests.infra.template import Resource
-
-# https://learn.microsoft.com/azure/role-based-access-control/built-in-roles and, for Cosmos DB's own roles,
-# https://learn.microsoft.com/azure/cosmos-db/reference-data-plane-security
-ACR_PULL: Final = "7f951dda-4ed3-4680-a7ca-43fe172d538d"
-BLOB_DATA_CONTRIBUTOR: Final = "ba92f5b4-2d11-453d-a403-e96b0029c9fe"
-COSMOS_DATA_CONTRIBUTOR: Final = "00000000-0000-0000-0000-000000000002"
-API_VERSIONS: Final = {
-    "Microsoft.App/containerApps": "2026-01-01",
-    "Microsoft.App/managedEnvironments": "2026-01-01",
-    "Microsoft.Authorization/roleAssignments": "2022-04-01",
-    "Microsoft.BotService/botServices": "2022-09-15",
-    "Microsoft.ContainerRegistry/registries": "2025-04-01",
-    "Microsoft.DocumentDB/databaseAccounts": "2025-04-15",
-    "Microsoft.Insights/components": "2020-02-02",
-    "Microsoft.Insights/diagnosticSettings": "2021-05-01-preview",
-    "Microsoft.ManagedIdentity/userAssignedIdentities": "2024-11-30",
-    "Microsoft.OperationalInsights/workspaces": "2025-07-01",
-    "Microsoft.Resources/resourceGroups": "2025-04-01",
-    "Microsoft.Storage/storageAccounts": "2025-06-01",
-}
-_STOP_MARGIN: Final = 10  # seconds, to close the clients after the turns
-_EXPIRES: Final = {
-    "conversations": ("EXPIRE_CONVERSATION_DAYS", "EXPIRE_PRIVATE_DAYS"),
-    "users": ("EXPIRE_USER_DAYS",),
-}
-_WATCHED: Final = {
-    "Microsoft.App/managedEnvironments",
-    "Microsoft.BotService/botServices",
-    "Microsoft.ContainerRegistry/registries",
-    "Microsoft.DocumentDB/databaseAccounts",
-    "Microsoft.Storage/storageAccounts/blobServices",
-}
-_MUST_BE: Final[Mapping[str, Mapping[str, Any]]] = {
-    "Microsoft.App/containerApps": {
-        "identity.type": "UserAssigned",
-        "properties.configuration.activeRevisionsMode": "Single",
-        "properties.configuration.ingress.allowInsecure": False,
-        "properties.configuration.ingress.external": True,
-    },
-    "Microsoft.App/managedEnvironments": {"properties.appLogsConfiguration.destination": "azure-monitor"},
-    "Microsoft.ContainerRegistry/registries": {
-        "properties.adminUserEnabled": False,
-        "properties.anonymousPullEnabled": False,
-    },
-    "Microsoft.DocumentDB/databaseAccounts": {
-        "properties.consistencyPolicy.defaultConsistencyLevel": "Strong",
-        "properties.disableLocalAuth": True,
-        "properties.disableKeyBasedMetadataWriteAccess": True,
-        "properties.enableMultipleWriteLocations": False,
-        "properties.minimalTlsVersion": "Tls12",
-    },
-    "Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers": {
-        "properties.resource.partitionKey.paths": ["/id"],
-        "properties.resource.indexingPolicy.indexingMode": "none",
-        "properties.resource.defaultTtl": -1,
-    },
-    "Microsoft.Storage/storageAccounts": {
-        "properties.allowSharedKeyAccess": False,
-        "properties.allowBlobPublicAccess": False,
-        "properties.supportsHttpsTrafficOnly": True,
-        "properties.minimumTlsVersion": "TLS1_2",
-    },
-    "Microsoft.Storage/storageAccounts/blobServices/containers": {"properties.publicAccess": "None"},
-}
 
 
 def all_problems(made: Production) -> list[str]:
@@ -83,7 +29,7 @@ def all_problems(made: Production) -> list[str]:
 def fixed_values(made: Production) -> Iterator[str]:
     """No keys, no plain HTTP, nothing public, and what the transaction of a turn needs of the storage."""
     for resource in made.whole.resources:
-        for path, value in _MUST_BE.get(resource.kind, {}).items():
+        for path, value in MUST_BE.get(resource.kind, {}).items():
             if resource[path] != value:
                 yield f"{resource}: {path} is {resource[path]!r}, must be {value!r}"
 
@@ -130,8 +76,8 @@ def replicas(made: Production) -> Iterator[str]:
     if found != wanted:
         yield f"{app}: the probes are {found}, expected {wanted}"
     stop = app["properties.template.terminationGracePeriodSeconds"] or 0
-    if stop < SHUTDOWN_SECONDS + _STOP_MARGIN:
-        yield f"{app}: it is killed after {stop} s; the bot may need {SHUTDOWN_SECONDS + _STOP_MARGIN:.0f} s to stop"
+    if stop < SHUTDOWN_SECONDS + STOP_MARGIN:
+        yield f"{app}: it is killed after {stop} s; the bot may need {SHUTDOWN_SECONDS + STOP_MARGIN:.0f} s to stop"
     scale = app["properties.template.scale"]
     if scale["minReplicas"] < 2:
         yield f"{app}: one replica alone cannot be replaced without a gap"
@@ -178,7 +124,7 @@ def forgetting(made: Production) -> Iterator[str]:
     """The lifecycle rules hit the documents that expire, and not a day too early."""
     for policy in made.whole.of("Microsoft.Storage/storageAccounts/managementPolicies"):
         rules = {rule["name"]: rule for rule in policy["properties.policy.rules"]}
-        for scope, variables in _EXPIRES.items():
+        for scope, variables in EXPIRES.items():
             rule, days = rules[f"forget-{scope}"], [int(made.environment.get(name, 0)) for name in variables]
             if rule["enabled"] != all(days):
                 yield f"{policy}: forget-{scope} is {rule['enabled']} where {variables} are {days}"
@@ -197,7 +143,7 @@ def diagnostics(made: Production) -> Iterator[str]:
     settings = made.whole.of("Microsoft.Insights/diagnosticSettings")
     sent = {(each.file, each["scope"].path) for each in settings if each["properties.workspaceId"]}
     for resource in made.whole.resources:
-        if resource.kind in _WATCHED and (resource.file, resource.symbol) not in sent:
+        if resource.kind in WATCHED and (resource.file, resource.symbol) not in sent:
             yield f"{resource}: its logs go nowhere"
 
 

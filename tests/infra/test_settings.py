@@ -21,7 +21,7 @@ NOT_IN_PRODUCTION = {
     "COSMOS_KEY": "a key",
     "COSMOS_KEY_SUFFIX": "of a container that a stock bot used",
     "COSMOS_STALE_READS": "of one replica",
-    "LOG_DETAILS": "for a search for a fault, by hand",
+    "LOG_DETAILS": "for development: it may show what people wrote",
     "LOG_FORMAT": "its default is what a person reads in Log Analytics",
     "MAX_REQUEST_BYTES": "its default is the channels'",
     "MicrosoftAppPassword": "a key; for a registration of one's own only",
