@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, Final, Self
+from typing import Any, ClassVar, Final, Self
 
 from azure.core import MatchConditions
 from azure.cosmos import PartitionKey
@@ -37,6 +37,8 @@ class CosmosStorage(RemoteStorage):
         create: make what is missing; needs an account key.
         credential: closed with the storage.
     """
+
+    largest_integer: ClassVar[int] = 2**53 - 1  # numbers are doubles, RFC 8259 section 6
 
     def __init__(
         self,

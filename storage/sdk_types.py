@@ -1,34 +1,58 @@
-"""The classes that the Bot Framework SDK itself puts into state, so that dialogs and store items need no registration.
+"""The classes that the Bot Framework SDK itself puts into state.
 
-Only these are named: a document cannot make the program import or build anything else of the SDK.
+Two kinds. What the SDK always works with (activities, their parts and enumerations, store items) is known without
+registration. What botbuilder-dialogs keeps of a dialog becomes known when a program registers dialogs, which it does by
+using them. A document makes the program import nothing: only modules that it has imported itself are looked into.
 """
 
 from __future__ import annotations
 
 import importlib
-from functools import cache
+import sys
+from collections.abc import Iterator
+from typing import Final
 
-_DIALOG_STATE = {
-    "botbuilder.dialogs.dialog_state": {"DialogState"},
-    "botbuilder.dialogs.dialog_instance": {"DialogInstance"},
-    "botbuilder.dialogs.prompts.prompt_options": {"PromptOptions"},
-    "botbuilder.dialogs.persisted_state": {"PersistedState"},
-    "botbuilder.dialogs.choices.choice": {"Choice"},
-    "botbuilder.dialogs.choices.list_style": {"ListStyle"},
-    "botbuilder.dialogs.choices.found_choice": {"FoundChoice"},
-    "botbuilder.core.storage": {"StoreItem"},
-}
-_SCHEMA = "botbuilder.schema._models_py3"  # activities, cards, attachments: plain data, kept in prompt options
+DIALOG_STATE: Final = "botbuilder.dialogs.dialog_state.DialogState"
+_DIALOGS: Final = (
+    DIALOG_STATE,
+    "botbuilder.dialogs.dialog_instance.DialogInstance",
+    "botbuilder.dialogs.persisted_state.PersistedState",
+    "botbuilder.dialogs.prompts.prompt_options.PromptOptions",
+    "botbuilder.dialogs.prompts.datetime_resolution.DateTimeResolution",
+    "botbuilder.dialogs.prompts.oauth_prompt.CallerInfo",
+    "botbuilder.dialogs.choices.choice.Choice",
+    "botbuilder.dialogs.choices.choice_factory_options.ChoiceFactoryOptions",
+    "botbuilder.dialogs.choices.found_choice.FoundChoice",
+    "botbuilder.dialogs.choices.list_style.ListStyle",
+    "botbuilder.dialogs.skills.begin_skill_dialog_options.BeginSkillDialogOptions",
+)
+_CORE: Final = frozenset(
+    (
+        "botbuilder.core.storage.StoreItem",
+        "botbuilder.core.skills.skill_conversation_reference.SkillConversationReference",
+    )
+)
+_SCHEMA: Final = frozenset(  # plain data, every class of it
+    (
+        "botbuilder.schema._models_py3",
+        "botbuilder.schema._connector_client_enums",
+        "botbuilder.schema._sign_in_enums",
+        "botbuilder.schema.teams._models_py3",
+    )
+)
 
 
-@cache
 def sdk_type(tag: str) -> type | None:
-    """Return the SDK's class with that `module.Class` name where it is one that state may hold, else None."""
+    """Return the SDK's class of that `module.Class` name where state may hold it without registration, else None."""
     module, _, name = tag.rpartition(".")
-    if name not in _DIALOG_STATE.get(module, ()) and module != _SCHEMA:
+    if module not in _SCHEMA and tag not in _CORE:
         return None
-    try:
-        found = getattr(importlib.import_module(module), name, None)
-    except ModuleNotFoundError:  # botbuilder-dialogs is not installed: then no document of ours holds its state
-        return None
-    return found if isinstance(found, type) else None
+    found = getattr(sys.modules.get(module), name, None)
+    return found if isinstance(found, type) and found.__module__ == module else None
+
+
+def dialog_types() -> Iterator[type]:
+    """The classes of a dialog's state. Raises ImportError where botbuilder-dialogs is not installed."""
+    for tag in _DIALOGS:
+        module, _, name = tag.rpartition(".")
+        yield getattr(importlib.import_module(module), name)
