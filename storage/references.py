@@ -72,7 +72,7 @@ class _Resolver:
         return self._numbered(value, list(value), value)
 
     def _object(self, value: dict[str, Any]) -> None:
-        if value[TAG] in READ_OBJECT:  # only the zone in a time can hold anything
+        if type(value[TAG]) is str and value[TAG] in READ_OBJECT:  # only the zone in a time can hold anything
             match value:
                 case {"__reduce__": [_, list(parts)]}:
                     return self._numbered(value, range(1, len(parts)), parts)
