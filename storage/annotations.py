@@ -23,10 +23,10 @@ from pydantic_core import SchemaValidator, ValidationError, core_schema
 
 from storage.spelling import Misfit, tag_of
 
-_KNOWN: Final = frozenset(
-    (Any, object, str, int, float, bool, type(None), bytes, list, dict, tuple, set)
-    + (datetime, date, time, timedelta, Decimal, UUID)
-)
+_KNOWN: Final = {
+    *(Any, object, str, int, float, bool, type(None), bytes, list, dict, tuple, set),
+    *(datetime, date, time, timedelta, Decimal, UUID),
+}
 _CONFIG: Final = ConfigDict(strict=True, arbitrary_types_allowed=True)
 
 _log = logging.getLogger(__name__)
@@ -101,7 +101,7 @@ def _checkable(hint: Any) -> Any:
     """The annotation for pydantic: classes of the bot's are not looked into, their objects are checked themselves."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
-        return Annotated[(_checkable(arguments[0]), *arguments[1:])]  # type: ignore[return-value]
+        return Annotated[(_checkable(arguments[0]), *arguments[1:])]
     if origin in (Union, types.UnionType):
         return Union[tuple(map(_checkable, arguments))]  # noqa: UP007 - made at run time
     if origin in (list, dict, tuple, set):
@@ -145,7 +145,13 @@ def _place(location: tuple[int | str, ...], value: Any) -> Iterator[int | str]:
 
 
 def _shown(value: Any) -> str:
-    return "None" if value is None else f"{type(value).__name__} {value!r:.40}" if _is_short(value) else type(value).__name__
+    return (
+        "None"
+        if value is None
+        else f"{type(value).__name__} {value!r:.40}"
+        if _is_short(value)
+        else type(value).__name__
+    )
 
 
 def _is_short(value: Any) -> bool:

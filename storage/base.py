@@ -65,7 +65,9 @@ class StateStorage(DocumentStore, Storage):
 
     def _write_of(self, key: str, item: Any) -> Write:
         encoded = self.codec.encode(item, key)
-        if not isinstance(item, dict) and not (hasattr(item, "__dict__") and isinstance(encoded, dict) and TAG in encoded):
+        if not isinstance(item, dict) and not (
+            hasattr(item, "__dict__") and isinstance(encoded, dict) and TAG in encoded
+        ):
             raise TypeError(f"{key!r}: an item is a dict or an object with a __dict__, not {type(item).__name__}")
         e_tag = encoded.pop(E_TAG, None)
         return Write(encoded, _expectation(key, e_tag))

@@ -173,8 +173,10 @@ def _root(value: Any) -> str:
 
 
 def _is_deeper(value: Any, levels: int) -> bool:
-    if isinstance(value, dict):
-        return levels == 0 or any(_is_deeper(item, levels - 1) for item in value.values())
-    if isinstance(value, list | tuple):
-        return levels == 0 or any(_is_deeper(item, levels - 1) for item in value)
-    return False
+    layer = [value]
+    for _ in range(levels):
+        items = (item for each in layer for item in (each.values() if isinstance(each, dict) else each))
+        layer = [item for item in items if isinstance(item, dict | list | tuple)]
+        if not layer:
+            return False
+    return True

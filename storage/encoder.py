@@ -7,13 +7,15 @@ import json
 import math
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from storage import times
 from storage.contract import JsonObject
 from storage.models import Model
 from storage.scalars import SPELL
 from storage.spelling import RESERVED, SET, TAG, TUPLE, Misfit, Undecoded, Unregistered, reduced, tag_of
+
+_CONTAINERS: Final[tuple[type, ...]] = (dict, list, tuple, set)
 
 
 class Encoder:
@@ -80,7 +82,13 @@ class Encoder:
         name: Any = None
         try:
             for name, item in value.items():
-                encoded[_name(name)] = self.encode(item)
+                if type(name) is not str or name[:3] == RESERVED or not name.isascii():
+                    name = _name(name)
+                # The commonest values need no call.
+                if item is None or (type(item) is str and item.isascii()):
+                    encoded[name] = item
+                else:
+                    encoded[name] = self.encode(item)
         except _BadName as misfit:
             raise Misfit(misfit.reason) from None
         except Misfit as misfit:
@@ -97,10 +105,10 @@ class Encoder:
             return {TAG: model.tag, **self._mapping(model.attributes(value))}
         if isinstance(value, datetime):
             return times.spell_datetime(value)
-        for plain in (str, int, float):
-            if isinstance(value, plain):
-                return self.encode(plain(value))
-        for plain in (dict, list, tuple, set):
+        for scalar in (str, int, float):
+            if isinstance(value, scalar):
+                return self.encode(scalar(value))
+        for plain in _CONTAINERS:
             if isinstance(value, plain):
                 raise Misfit(f"is a {tag_of(kind)}, and would come back as a plain {plain.__name__}: convert it first")
         raise Unregistered(f"is a {tag_of(kind)}, which is not registered: storage.codec.register({kind.__name__})")

@@ -5,7 +5,6 @@ The spellings are the stock codec's. Each is data of one known shape; what has a
 
 from __future__ import annotations
 
-import base64
 import binascii
 import uuid
 from collections.abc import Callable
@@ -46,7 +45,7 @@ def _read_decimal(arguments: list[Any]) -> Decimal:
 
 
 def _spell_bytes(value: bytes) -> dict[str, Any]:
-    return {BYTES: base64.b64encode(value).decode()}
+    return {BYTES: binascii.b2a_base64(value, newline=False).decode()}
 
 
 def read_bytes(text: Any) -> bytes:
@@ -54,8 +53,8 @@ def read_bytes(text: Any) -> bytes:
     if not isinstance(text, str):
         raise ValueError("is not a text in Base64")  # noqa: TRY004 - as every other value that is not what it should be
     try:
-        return base64.b64decode(text, validate=True)
-    except binascii.Error as error:
+        return binascii.a2b_base64(text, strict_mode=True)
+    except ValueError as error:
         raise ValueError(f"is not Base64: {error}") from error
 
 

@@ -56,10 +56,10 @@ def reduced(tag: str, *arguments: Any) -> dict[str, Any]:
 
 def reduction(json: Any) -> tuple[str, list[Any]] | None:
     """The class and the arguments in `reduced`, or None for another shape: the only calls that are ever read."""
-    match json:
-        # Older releases of jsonpickle wrote the parts that a call does not have as null.
-        case {"py/reduce": [{"py/type": str(tag), **type_rest}, {"py/tuple": list(arguments), **rest}, *nothing]}:
-            if len(json) == 1 and not type_rest and not rest and all(part is None for part in nothing):
-                return tag, arguments
-    return None
+    if type(json) is dict and len(json) == 1:
+        match json.get(REDUCE):
+            case [{"py/type": str(tag)} as kind, {"py/tuple": list(arguments)} as call, *nothing]:
+                # Older releases of jsonpickle wrote the parts that a call does not have as null.
+                if len(kind) == len(call) == 1 and all(part is None for part in nothing):
+                    return tag, arguments
     return None

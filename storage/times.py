@@ -10,10 +10,9 @@ offsets. Other shapes are refused, not run.
 
 from __future__ import annotations
 
-import base64
 import binascii
 from collections.abc import Callable
-from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -68,7 +67,7 @@ def read_timedelta(arguments: list[Any]) -> timedelta:
 
 
 def _spelled(tag: str, packed: bytes, zone: list[Any]) -> dict[str, Any]:
-    return {TAG: tag, "__reduce__": [{TYPE: tag}, [base64.b64encode(packed).decode(), *zone]]}
+    return {TAG: tag, "__reduce__": [{TYPE: tag}, [binascii.b2a_base64(packed, newline=False).decode(), *zone]]}
 
 
 def _date_bytes(value: date) -> bytes:
@@ -81,11 +80,11 @@ def _time_bytes(value: datetime | time) -> bytes:
 
 
 def _parts(json: dict[str, Any], tag: str, length: int) -> tuple[bytes, tzinfo | None]:
-    match json:
-        case {"__reduce__": [{"py/type": found}, [str(text), *zone]]} if found == tag and len(json) == 2:
+    match json.get("__reduce__"), len(json):
+        case [kind, [str(text), *zone]], 2 if kind == {TYPE: tag}:
             try:
-                packed = base64.b64decode(text, validate=True)
-            except binascii.Error as error:
+                packed = binascii.a2b_base64(text, strict_mode=True)
+            except ValueError as error:
                 raise ValueError(f"is not Base64: {error}") from error
             if len(packed) != length:
                 raise ValueError(f"has {len(packed)} bytes; a {tag} has {length}")
@@ -112,6 +111,8 @@ def _zone(value: datetime | time) -> list[Any]:
 def _read_zone(json: list[Any]) -> tzinfo | None:
     if not json:
         return None
+    if json == _UTC:
+        return UTC
     if len(json) == 1:
         for read in _ZONES:
             zone = read(json[0])
@@ -130,7 +131,7 @@ def _offset(json: Any) -> tzinfo | None:
 def _isodate(json: Any) -> tzinfo | None:
     match json:
         case {"py/reduce": [{"py/function": "isodate.tzinfo._Utc"}, {"py/tuple": []}, *_]}:
-            return timezone.utc
+            return UTC
         case {
             "py/reduce": [
                 {"py/type": "isodate.tzinfo.FixedOffset"},
@@ -160,4 +161,5 @@ def _length(json: Any) -> timedelta:
     raise ValueError("has a zone whose offset is none")
 
 
+_UTC: Final = [reduced("datetime.timezone", spell_timedelta(timedelta(0)))]
 _ZONES: Final[tuple[Callable[[Any], tzinfo | None], ...]] = (_offset, _isodate, _named)

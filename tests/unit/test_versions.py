@@ -125,9 +125,9 @@ def test_a_step_that_fails_is_named_with_class_and_key() -> None:
 
 def test_what_the_steps_make_is_checked_as_everything_else() -> None:
     old = {"py/object": TAG, "schema_version": 2, "first_name": "Ada", "last_name": ["Lovelace"]}
+    made = Codec()
+    made.register(Careless)
     with pytest.raises(StateDecodeError, match=r"p\.initials"):
-        made = Codec()
-        made.register(Careless)
         made.decode({"p": {**old, "py/object": f"{__name__}.Careless"}}, "k")
 
 
