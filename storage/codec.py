@@ -19,7 +19,7 @@ from storage.encoder import Encoder
 from storage.errors import StateDecodeError, StateEncodeError
 from storage.models import Model, model_of
 from storage.references import has_references, resolve
-from storage.sdk_types import DIALOG_STATE, dialog_types, sdk_type
+from storage.sdk_types import import_dialogs, sdk_type
 from storage.spelling import TAG, Misfit, Undecoded, Unregistered, tag_of
 
 E_TAG: Final = "e_tag"
@@ -65,14 +65,13 @@ class Codec:
         self._by_name[model.tag] = self._by_class[cls] = model
         for named in model.named:
             self.register(named)
-        if model.tag == DIALOG_STATE:
-            self.register_dialogs()
 
     def register_dialogs(self) -> None:
-        """Allow what botbuilder-dialogs keeps of dialogs and prompts. Using a `DialogState` property does the same."""
-        for cls in dialog_types():
-            if cls not in self._by_class:
-                self._by_name[tag_of(cls)] = self._by_class[cls] = model_of(cls)
+        """Allow what botbuilder-dialogs keeps of dialogs, in a program that has not imported it itself.
+
+        Raises ImportError where it is not installed.
+        """
+        import_dialogs()
 
     def encode(self, value: object, key: str, where: str = "") -> Any:
         """Return `value` as JSON values of its own, nothing shared with the input.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -112,20 +113,20 @@ async def test_a_turn_of_a_dialog_reads_each_document_once_and_writes_what_chang
 DIALOG = {"py/object": "botbuilder.dialogs.dialog_state.DialogState", "_dialog_stack": []}
 
 
-def test_a_document_names_a_dialog_only_where_the_program_has_registered_dialogs() -> None:
-    codec = Codec()
+def test_a_document_names_a_dialog_only_where_the_program_uses_dialogs_and_imports_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delitem(sys.modules, DialogState.__module__)
     with pytest.raises(StateDecodeError, match="not registered"):
-        codec.decode(DIALOG, "k")
-    codec.register_dialogs()
-    assert codec.decode(DIALOG, "k").dialog_stack == []
+        Codec().decode(DIALOG, "k")
+    assert DialogState.__module__ not in sys.modules
 
 
-def test_registering_the_class_of_a_dialogs_property_registers_all_that_dialogs_keep() -> None:
+def test_all_that_dialogs_keep_comes_back() -> None:
     codec = Codec()
-    codec.register(DialogState)
-    stack = DialogState(
-        [DialogInstance("id", {"options": PromptOptions(choices=[Choice("red")], style=ListStyle.auto)})]
-    )
+    codec.register_dialogs()
+    options = PromptOptions(choices=[Choice("red")], style=ListStyle.auto)
+    stack = DialogState([DialogInstance("id", {"options": options})])
     [instance] = codec.decode(codec.encode(stack, "k"), "k").dialog_stack
     assert instance.state["options"].choices[0].value == "red"
     assert instance.state["options"].style is ListStyle.auto
