@@ -97,14 +97,14 @@ class TestValues:
 
         assert await storage.load(["k"]) == {}
 
-    async def test_an_integer_is_exact_or_refused(self, storage: StateStorage, backend: str) -> None:
-        nanoseconds = 1_774_787_400_123_456_789
-        if backend == "cosmos":  # it keeps doubles
+    async def test_an_integer_is_exact_or_refused(self, storage: StateStorage) -> None:
+        nanoseconds, exact = 1_774_787_400_123_456_789, storage.largest_integer
+        if nanoseconds > exact:
             with pytest.raises(StateEncodeError, match="exactly"):
                 await storage.write({"k": {"at": nanoseconds}})
-        else:
-            await storage.write({"k": {"at": nanoseconds}})
-            assert (await storage.read(["k"]))["k"]["at"] == nanoseconds
+        await storage.write({"k": {"at": min(nanoseconds, exact)}})
+
+        assert (await storage.read(["k"]))["k"]["at"] == min(nanoseconds, exact)
 
 
 class TestKeys:
