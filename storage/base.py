@@ -7,12 +7,13 @@ https://learn.microsoft.com/azure/bot-service/bot-builder-howto-v4-storage
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from botbuilder.core import Storage
 
 from storage.codec import E_TAG, Codec
 from storage.contract import ANY, DocumentStore, Expect, Write
+from storage.spelling import TAG
 
 
 class StateStorage(DocumentStore, Storage):
@@ -20,10 +21,13 @@ class StateStorage(DocumentStore, Storage):
 
     Attributes:
         codec: the classes whose objects may be stored.
+        largest_integer: the largest that the service keeps exactly.
     """
 
+    largest_integer: ClassVar[int] = 2**63 - 1
+
     def __init__(self) -> None:
-        self.codec = Codec()
+        self.codec = Codec(self.largest_integer)
 
     async def read(self, keys: Iterable[str]) -> dict[str, Any]:
         """Return the items that exist among `keys`, each with its ETag in `e_tag`.
@@ -61,7 +65,9 @@ class StateStorage(DocumentStore, Storage):
 
     def _write_of(self, key: str, item: Any) -> Write:
         encoded = self.codec.encode(item, key)
-        if not isinstance(encoded, dict) or not (isinstance(item, dict) or hasattr(item, "__dict__")):
+        if not isinstance(item, dict) and not (
+            hasattr(item, "__dict__") and isinstance(encoded, dict) and TAG in encoded
+        ):
             raise TypeError(f"{key!r}: an item is a dict or an object with a __dict__, not {type(item).__name__}")
         e_tag = encoded.pop(E_TAG, None)
         return Write(encoded, _expectation(key, e_tag))

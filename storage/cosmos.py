@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, Final, Self
+from typing import Any, ClassVar, Final, Self
 from urllib.parse import urlsplit
 
 from azure.core import MatchConditions
@@ -42,6 +42,8 @@ class CosmosStorage(RemoteStorage):
         credential: closed with the storage.
         stale_reads: use an account whose reads may answer an older version, which is right for one replica only.
     """
+
+    largest_integer: ClassVar[int] = 2**53 - 1  # numbers are doubles, RFC 8259 section 6
 
     def __init__(
         self,

@@ -102,7 +102,10 @@ class SqliteStorage(StateStorage):
 
     async def _rows(self, keys: list[str]) -> Iterable[sqlite3.Row]:
         async with self._errors("cannot be read"):
-            return await _open(self._reader).execute_fetchall(_select("key, value, etag", len(keys)), keys)
+            # As bytes: text that somebody edited by hand may be no UTF-8, which the codec says with the key.
+            return await _open(self._reader).execute_fetchall(
+                _select("key, CAST(value AS BLOB), etag", len(keys)), keys
+            )
 
     async def _connect(self) -> aiosqlite.Connection:
         return await aiosqlite.connect(self._path, isolation_level=None, timeout=self._timeout)

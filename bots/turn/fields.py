@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 from storage.errors import StateDecodeError
@@ -32,7 +33,7 @@ class Fields:
 
     def number(self, name: str) -> float:
         value = self._value.get(name)
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise self.error(name, "expected a number")
         return value
 

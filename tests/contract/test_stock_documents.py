@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from azure.cosmos.documents import ConnectionPolicy
 
-from config import Settings
-from storage import ABSENT, StateStorage, Write, create_storage
+from storage import ABSENT, StateStorage, Write
 
-stock = pytest.importorskip("botbuilder.azure", reason="needs the pinned SDKs")
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Unverified HTTPS request"),  # the stock client's, at an emulator
     pytest.mark.filterwarnings("ignore:content_as_text is deprecated"),  # in the stock storage
@@ -33,41 +29,9 @@ class Profile:
     tags: list[str]
 
 
-@pytest.fixture
-async def blob_pair(blob_settings: Settings) -> AsyncIterator[tuple[StateStorage, Any]]:
-    settings = stock.BlobStorageSettings(
-        blob_settings.blob_container, connection_string=blob_settings.blob_connection_string
-    )
-    theirs = stock.BlobStorage(settings)
-    async with create_storage(blob_settings) as ours:
-        yield ours, theirs
-    # It cannot be closed, and a container's client does not close what it shares with the service's.
-    await theirs._BlobStorage__container_client._pipeline._transport._transport.close()
-
-
-@pytest.fixture
-async def cosmos_pair(cosmos_settings: Settings) -> AsyncIterator[tuple[StateStorage, Any]]:
-    policy = ConnectionPolicy()
-    policy.DisableSSLVerification = True
-    config = stock.CosmosDbPartitionedConfig(
-        cosmos_settings.cosmos_endpoint,
-        cosmos_settings.cosmos_key,
-        cosmos_settings.cosmos_database,
-        cosmos_settings.cosmos_container,
-        cosmos_client_options={"connection_policy": policy},
-    )
-    theirs = stock.CosmosDbPartitionedStorage(config)
-    async with create_storage(cosmos_settings) as ours:
-        yield ours, theirs
-    theirs.client.__exit__()  # it has no way to be closed itself
-
-
-@pytest.fixture(params=[pytest.param("blob", marks=pytest.mark.blob), pytest.param("cosmos", marks=pytest.mark.cosmos)])
-def pair(request: pytest.FixtureRequest) -> tuple[StateStorage, Any]:
-    """Our storage and the stock one, on one store."""
-    found: tuple[StateStorage, Any] = request.getfixturevalue(f"{request.param}_pair")
-    found[0].codec.register(Profile)
-    return found
+@pytest.fixture(autouse=True)
+def _registered(pair: tuple[StateStorage, Any]) -> None:
+    pair[0].codec.register(Profile)
 
 
 @pytest.mark.parametrize("key", KEYS)

@@ -79,6 +79,33 @@ class TestValues:
         assert refused.value.key == "bad"
         assert await storage.load(["good", "bad"]) == {}
 
+    async def test_state_where_the_sdk_keeps_the_etag_is_refused_and_not_silently_lost(
+        self, storage: StateStorage
+    ) -> None:
+        with pytest.raises(StateEncodeError, match="e_tag"):
+            await storage.save({"k": Write({"n": 1, "e_tag": "mine"}, ABSENT)})
+
+        assert await storage.load(["k"]) == {}
+
+    async def test_what_is_too_deep_to_be_read_is_not_written(self, storage: StateStorage) -> None:
+        value: dict[str, Any] = {}
+        for _ in range(200):
+            value = {"inner": value}
+
+        with pytest.raises(StateEncodeError, match="200 levels"):
+            await storage.save({"k": Write(value, ABSENT)})
+
+        assert await storage.load(["k"]) == {}
+
+    async def test_an_integer_is_exact_or_refused(self, storage: StateStorage) -> None:
+        nanoseconds, exact = 1_774_787_400_123_456_789, storage.largest_integer
+        if nanoseconds > exact:
+            with pytest.raises(StateEncodeError, match="exactly"):
+                await storage.write({"k": {"at": nanoseconds}})
+        await storage.write({"k": {"at": min(nanoseconds, exact)}})
+
+        assert (await storage.read(["k"]))["k"]["at"] == min(nanoseconds, exact)
+
 
 class TestKeys:
     @pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
