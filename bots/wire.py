@@ -7,7 +7,6 @@ text in a field of numbers, an object where a model is expected) is left to msre
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Callable
 from datetime import datetime
@@ -21,7 +20,6 @@ from storage.contract import JsonObject
 _MODELS: Final = {name: found for name, found in vars(_models_py3).items() if isinstance(found, type)}
 _SERIALIZER: Final = Serializer(_MODELS)  # type: ignore[no-untyped-call]
 _DESERIALIZER: Final = Deserializer(_MODELS)  # type: ignore[no-untyped-call]
-_UNCHANGING: Final = frozenset((str, bool, int, float, datetime))
 _PLAIN: Final = {"str": str, "bool": bool, "int": int, "float": float}
 # The forms that channels send; the years and offsets are such that no time leaves the calendar when made UTC.
 _TIME: Final = re.compile(r"[12]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3}|\.\d{6}|)(Z|[+-]\d\d:\d\d)", re.ASCII)
@@ -64,22 +62,6 @@ def from_json(plain: JsonObject) -> Activity:
         return _read(Activity, plain)
     except _Unusual:
         return _DESERIALIZER("Activity", plain)
-
-
-def copy_of(value: Any) -> Any:
-    """Return a copy of an activity, or of anything that one may hold, that shares nothing with it that can change."""
-    kind = type(value)
-    if value is None or kind in _UNCHANGING:
-        return value
-    if kind is list:
-        return [copy_of(item) for item in value]
-    if kind is dict:
-        return {key: copy_of(item) for key, item in value.items()}
-    if isinstance(value, Model):
-        copied = object.__new__(kind)
-        copied.__dict__ = {name: copy_of(item) for name, item in vars(value).items()}
-        return copied
-    return copy.deepcopy(value)
 
 
 def _write(model: Any) -> JsonObject:

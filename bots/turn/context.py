@@ -5,9 +5,9 @@ from __future__ import annotations
 from botbuilder.core import TurnContext
 from botbuilder.schema import Activity
 
+from bots.copies import copy_of
 from bots.turn.outlet import HANDLERS, Outlet
 from bots.turn.replies import HeldReplies
-from bots.wire import copy_of
 
 
 class TurnScene:

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msrest.serialization import Deserializer, Model, Serializer
 
-from bots.wire import copy_of, from_json, to_json
+from bots.copies import copy_of
+from bots.wire import from_json, to_json
 
 MODELS = {name: found for name, found in vars(_models_py3).items() if isinstance(found, type)}
 SERIALIZER: Any = Serializer(MODELS)  # type: ignore[no-untyped-call]
