@@ -108,18 +108,23 @@ async def _upgrade_batch(storage: StateStorage, keys: list[str]) -> list[Verdict
     verdicts = {found.key: judge(storage.codec, found) for found in await read(storage, keys)}
     old = {key: verdict.write for key, verdict in verdicts.items() if verdict.write}
     upgraded = set(old)
-    for _ in range(_TRIES):
+    for _ in range(_TRIES + len(old)):
         try:
             await storage.save(old)
+        except StateEncodeError as error:
+            verdicts[error.key] = Verdict(error.key, State.BAD, error=error)
+            failure: Exception = error
         except StorageConflict as conflict:
-            # Another of the batch may have been written, or not: those that are still old are written again.
-            again = [judge(storage.codec, found) for found in await read(storage, list(old))]
-            verdicts |= {verdict.key: verdict for verdict in again}
-            upgraded -= old.keys() - {verdict.key for verdict in again}  # deleted meanwhile
-            old = {verdict.key: verdict.write for verdict in again if verdict.write}
             failure = conflict
         else:
             return [_after(verdict, upgraded) for verdict in verdicts.values()]
+        # Others of the batch may have been written, or not; what is still old is written again.
+        waiting = [key for key in old if verdicts[key].state is not State.BAD]
+        again = {found.key: judge(storage.codec, found) for found in await read(storage, waiting)}
+        verdicts = {
+            key: again.get(key, verdict) for key, verdict in verdicts.items() if key in again or key not in waiting
+        }
+        old = {key: verdict.write for key, verdict in again.items() if verdict.write}
     raise failure
 
 
