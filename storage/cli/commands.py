@@ -122,7 +122,8 @@ async def _show(storage: StateStorage, keys: tuple[str, ...], as_data: bool) -> 
 
 def _show_one(found: Found) -> None:
     assert found.document is not None
-    click.secho(f"{spelled(found.key)}  (ETag {found.document.etag})", bold=True, err=True)
+    if sys.stderr.isatty():
+        click.secho(f"{spelled(found.key)}  (ETag {found.document.etag})", bold=True, err=True)
     click.echo(as_json(found.document.value, indent=2))
 
 
