@@ -7,6 +7,7 @@ https://learn.microsoft.com/rest/api/storageservices/specifying-conditional-head
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import AsyncIterator
 from typing import Any, Final, Self
 
@@ -18,10 +19,11 @@ from azure.storage.blob.aio import BlobServiceClient, LinearRetry
 
 from storage.codec import as_object, loads
 from storage.contract import ABSENT, Document, Write
-from storage.errors import StorageConflict
+from storage.errors import StateDecodeError, StorageConflict
 from storage.keys import blob_key, blob_name, blob_prefixes, is_blob_digest
 from storage.remote import TOO_LARGE, Closable, RemoteStorage, may_create
 
+_log: Final = logging.getLogger(__name__)
 _JSON: Final = ContentSettings(content_type="application/json")
 _PRECONDITION_FAILED: Final = {"BlobAlreadyExists", "ConditionNotMet", "TargetConditionNotMet"}
 _PAGE: Final = 1000  # blobs of a listing
@@ -108,7 +110,11 @@ class BlobStorage(RemoteStorage):
     async def _real_key(self, name: str) -> str | None:
         """The key of a blob whose name does not tell it: such a blob holds it, in stock's Cosmos layout."""
         found = await self._download(name)
-        key = loads(found[0], name).get("realId") if found else None
+        try:
+            key = loads(found[0], name).get("realId") if found else None
+        except StateDecodeError as error:
+            key = None
+            _log.warning("%s: whose it is cannot be told, it is not listed", error)
         return key if isinstance(key, str) and blob_name(key) == name else None
 
     async def _save_one(self, key: str, write: Write, text: bytes | None) -> str | None:

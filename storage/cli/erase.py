@@ -66,6 +66,7 @@ async def erase(
         for key in erased.left.shared:
             await _forget(store, key, person, erased, replies=replies)
         erased.left = await find(store, person, done)
+        erased.left.named = list(dict.fromkeys([*kept.named, *erased.left.named]))
         if not erased.left.found:
             break
     return erased

@@ -58,7 +58,8 @@ class Kept:
         own: the documents that are theirs by their keys, those that cannot be read among them.
         alone: conversations in which nobody else is recorded.
         shared: conversations with others, and how many others are recorded.
-        named: other documents whose keys have the id in them; what they are is for a person to say.
+        named: other documents, whose keys have the id in them or that conversations of theirs alone have loaded;
+            what they are is for a person to say.
         unreadable: conversations that cannot be read, so that nobody can say whose they are.
         unrecorded: how many conversations have no record of who took part: a stock bot's, untouched since.
     """
@@ -109,6 +110,7 @@ def _sort_in(kept: Kept, person: Person, found: Found) -> None:
             kept.shared[found.key] = len(others)
         else:
             kept.alone.append(found)
+            kept.named += [key for key in record.others if not person.owns(key)]
     elif person.is_named_in(found.key):
         kept.named.append(found.key)
 

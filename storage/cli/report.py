@@ -23,7 +23,7 @@ def what_is_kept(person: Person, kept: Kept) -> Iterator[str]:
 def what_nobody_knows(kept: Kept) -> Iterator[str]:
     """Lines about documents that may have to do with the person; nothing is done about them."""
     if kept.named:
-        yield "The id is in these keys too; whether they are the person's is for you to say (`show`, `delete KEY`):"
+        yield "By their keys, or by their use, these may be about the person; that is for you to say (`show KEY`):"
         yield from (f"  {spelled(key)}" for key in kept.named)
     if kept.unreadable:
         yield "Nobody can say whose these are (`check` tells more):"

@@ -140,9 +140,10 @@ async def test_a_conversation_that_somebody_joins_meanwhile_stays(storage: State
 async def test_what_the_deleted_conversation_decided_for_others_still_counts(storage: StateStorage) -> None:
     await turn(storage, ALONE, ADA, SHARED, tidied=False, state={"n": 7})
 
-    await erase(storage, PERSON, await find(storage, PERSON), replies=False)
+    erased = await erase(storage, PERSON, await find(storage, PERSON), replies=False)
 
     assert await documents(storage) == {SHARED}
+    assert erased.left.named == [SHARED]
     assert (await start(storage, BOBS, BOB, SHARED)).documents[SHARED] == {"n": 7}
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import tracemalloc
+from typing import Any
 
 import pytest
+from azure.storage.blob.aio import BlobServiceClient
 
-from storage import ABSENT, ANY, StateStorage, Write
+from config import Settings
+from storage import ABSENT, ANY, StateDecodeError, StateStorage, Write, create_storage
+from storage.keys import blob_name
 from tests.contract.cases import KEYS, KEYS_AT_ONCE
 
 MANY = 10_000
@@ -84,3 +88,18 @@ async def test_ten_thousand_keys_are_listed_once_each_without_holding_them(stora
 
     assert (count, total) == (MANY, expected)
     assert peak < 1.2 * peak_of_first
+
+
+@pytest.mark.blob
+async def test_a_blob_that_tells_no_key_stops_no_listing(blob_settings: Settings, caplog: Any) -> None:
+    key = "k" * 3_000
+    async with create_storage(blob_settings) as storage:
+        await storage.save({key: Write({"n": 1}, ABSENT), "other": Write({}, ABSENT)})
+        async with BlobServiceClient.from_connection_string(blob_settings.blob_connection_string) as service:
+            blob = service.get_blob_client(blob_settings.blob_container, blob_name(key))
+            await blob.upload_blob(b"{", overwrite=True)
+
+        assert await listed(storage) == ["other"]
+        assert "cannot be told" in caplog.text
+        with pytest.raises(StateDecodeError):
+            await storage.load([key])
