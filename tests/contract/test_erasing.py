@@ -137,6 +137,20 @@ async def test_a_conversation_that_somebody_joins_meanwhile_stays(storage: State
     assert "ada" not in str(await storage.load([ALONE]))
 
 
+async def test_a_person_who_keeps_talking_is_told_and_loses_nothing_said_since(storage: StateStorage) -> None:
+    await history(storage)
+    kept = await find(storage, PERSON)
+
+    async def talk() -> None:
+        if not await storage.load([ADA]):
+            await turn(storage, GROUP, ADA, tidied=False, state={"n": 5})
+
+    erased = await erase(Interrupted(storage, GROUP, talk, every=True), PERSON, kept, replies=False)
+
+    assert ([found.key for found in erased.left.own], erased.left.shared) == ([ADA], {GROUP: 1})
+    assert (await start(storage, GROUP, ADA)).documents == {GROUP: {"n": 5}, ADA: {"n": 5}}
+
+
 async def test_what_the_deleted_conversation_decided_for_others_still_counts(storage: StateStorage) -> None:
     await turn(storage, ALONE, ADA, SHARED, tidied=False, state={"n": 7})
 

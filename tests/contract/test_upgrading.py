@@ -92,6 +92,18 @@ async def test_turns_go_on_with_an_upgraded_document(storage: StateStorage) -> N
     assert await upgraded(storage) == {State.CURRENT: 3}
 
 
+async def test_what_turns_have_recorded_is_kept(storage: StateStorage) -> None:
+    await turn(storage, ALONE, ADA, state=OLD)
+    before = await storage.load([ALONE, ADA])
+
+    assert await upgraded(storage) == {State.UPGRADED: 2}
+
+    after = await storage.load([ALONE, ADA])
+    assert {key: each.value["$turn"] for key, each in after.items()} == {
+        key: each.value["$turn"] for key, each in before.items()
+    }
+
+
 async def test_a_turn_under_way_notices(storage: StateStorage) -> None:
     await turn(storage, ALONE, ADA, state=OLD)
     under_way = await start(storage, ALONE, ADA)

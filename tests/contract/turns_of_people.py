@@ -42,11 +42,14 @@ async def documents(storage: DocumentStore) -> set[str]:
 
 
 class Interrupted(DocumentStore):
-    """A storage on which `meanwhile` happens once, just before the next save of a document."""
+    """A storage on which `meanwhile` happens just before the next save of a document, or before `every` one."""
 
-    def __init__(self, storage: StateStorage, key: str, meanwhile: Callable[[], Awaitable[object]]) -> None:
+    def __init__(
+        self, storage: StateStorage, key: str, meanwhile: Callable[[], Awaitable[object]], *, every: bool = False
+    ) -> None:
         self._storage = storage
         self._key: str | None = key
+        self._every = every
         self._meanwhile = meanwhile
         self.codec = storage.codec
 
@@ -64,6 +67,6 @@ class Interrupted(DocumentStore):
 
     async def save(self, writes: Mapping[str, Write]) -> dict[str, str]:
         if self._key in writes:
-            self._key = None
+            self._key = self._key if self._every else None
             await self._meanwhile()
         return await self._storage.save(writes)
