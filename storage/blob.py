@@ -6,6 +6,9 @@ https://learn.microsoft.com/rest/api/storageservices/specifying-conditional-head
 
 from __future__ import annotations
 
+import json
+import logging
+from collections.abc import AsyncIterator
 from typing import Any, Final, Self
 
 from azure.core import MatchConditions
@@ -14,14 +17,16 @@ from azure.identity.aio import DefaultAzureCredential
 from azure.storage.blob import ContentSettings
 from azure.storage.blob.aio import BlobServiceClient, LinearRetry
 
-from storage.codec import loads
+from storage.codec import as_object, loads
 from storage.contract import ABSENT, Document, Write
-from storage.errors import StorageConflict
-from storage.keys import blob_name
+from storage.errors import StateDecodeError, StorageConflict
+from storage.keys import blob_key, blob_name, blob_prefixes, is_blob_digest
 from storage.remote import TOO_LARGE, Closable, RemoteStorage, may_create
 
+_log: Final = logging.getLogger(__name__)
 _JSON: Final = ContentSettings(content_type="application/json")
 _PRECONDITION_FAILED: Final = {"BlobAlreadyExists", "ConditionNotMet", "TargetConditionNotMet"}
+_PAGE: Final = 1000  # blobs of a listing
 _TIMEOUT: Final = 5  # seconds, to connect and between two packets
 
 
@@ -77,18 +82,46 @@ class BlobStorage(RemoteStorage):
             await self._container.get_container_properties()
 
     async def _load_one(self, key: str) -> Document | None:
+        name = blob_name(key)
+        found = await self._download(name)
+        if found is None:
+            return None
+        value = loads(found[0], key)
+        return Document(as_object(value.get("document"), key) if is_blob_digest(name) else value, found[1])
+
+    async def _download(self, name: str) -> tuple[bytes, str] | None:
         async with self._asking("cannot be read"):
             try:
-                stream = await self._container.get_blob_client(blob_name(key)).download_blob()
-                text = await stream.readall()
+                stream = await self._container.get_blob_client(name).download_blob()
+                return await stream.readall(), stream.properties.etag
             except HttpResponseError as error:
                 if error.status_code == 404 and _code(error) == "BlobNotFound":
                     return None
                 raise
-        return Document(loads(text, key), stream.properties.etag)
+
+    async def keys(self, prefix: str = "") -> AsyncIterator[str]:
+        for start in blob_prefixes(prefix):
+            pages = self._container.list_blobs(name_starts_with=start, results_per_page=_PAGE).by_page()
+            async for blob in self._paged(pages):
+                key = await self._real_key(blob.name) if is_blob_digest(blob.name) else blob_key(blob.name)
+                if key is not None and key.startswith(prefix):
+                    yield key
+
+    async def _real_key(self, name: str) -> str | None:
+        """The key of a blob whose name does not tell it: such a blob holds it, in stock's Cosmos layout."""
+        found = await self._download(name)
+        try:
+            key = loads(found[0], name).get("realId") if found else None
+        except StateDecodeError as error:
+            key = None
+            _log.warning("%s: whose it is cannot be told, it is not listed", error)
+        return key if isinstance(key, str) and blob_name(key) == name else None
 
     async def _save_one(self, key: str, write: Write, text: bytes | None) -> str | None:
-        blob = self._container.get_blob_client(blob_name(key))
+        name = blob_name(key)
+        if text is not None and is_blob_digest(name):
+            text = b'{"realId":%b,"document":%b}' % (json.dumps(key).encode(), text)
+        blob = self._container.get_blob_client(name)
         async with self._asking("cannot be written"):
             try:
                 if text is None:

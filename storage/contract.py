@@ -19,7 +19,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, ClassVar, Final, NamedTuple, Self
 
 from storage.errors import StorageConflict
@@ -109,6 +109,15 @@ class DocumentStore(abc.ABC):
 
         Raises `StorageConflict` for a precondition that does not hold. Where `transactional` is true nothing
         is applied then; elsewhere the other writes of the call are finished, and may have been applied.
+        """
+
+    @abc.abstractmethod
+    def keys(self, prefix: str = "") -> AsyncIterator[str]:
+        """Yield the key of each document whose key starts with `prefix`, once, in no particular order.
+
+        It reads page by page, so any number of keys takes the memory of one page. A document that is written or
+        deleted meanwhile may be listed or not; every other is. What is listed may be gone when it is loaded. What
+        lies in the store under a name that no key is spelled as is not a document, and is not listed.
         """
 
     async def __aenter__(self) -> Self:

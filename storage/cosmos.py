@@ -7,7 +7,7 @@ https://learn.microsoft.com/azure/cosmos-db/nosql/database-transactions-optimist
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from typing import Any, ClassVar, Final, Self
 from urllib.parse import urlsplit
@@ -30,6 +30,7 @@ _CONFLICTS: Final = (409, 412)
 _NOT_FOUND: Final = 404
 _ACCOUNT: Final = re.compile(r"\.documents\.azure\.\w+$|\.cosmos\.azure\.\w+$")
 _LAST_VERSION: Final = ("Strong", "BoundedStaleness")
+_PAGE: Final = 1000  # keys
 
 
 class CosmosStorage(RemoteStorage):
@@ -150,6 +151,14 @@ class CosmosStorage(RemoteStorage):
                 if error.status_code == TOO_LARGE:
                     raise self._too_large(key, text) from error
                 raise
+
+    async def keys(self, prefix: str = "") -> AsyncIterator[str]:
+        query = "SELECT c.id, c.realId FROM c WHERE STARTSWITH(c.realId, @prefix)"
+        parameters: list[dict[str, object]] = [{"name": "@prefix", "value": prefix}]
+        found = self._container.query_items(query, parameters=parameters, max_item_count=_PAGE)
+        async for item in self._paged(found.by_page()):
+            if cosmos_id(item["realId"]) == item["id"]:
+                yield item["realId"]
 
     async def _send(self, key: str, write: Write, text: bytes | None) -> str | None:
         item_id = cosmos_id(key)

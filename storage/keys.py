@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
+from contextlib import suppress
 from typing import Final
 
 BLOB_NAME_LIMIT: Final = 1024  # characters; counted in bytes here, which keeps the request's URL short too
@@ -22,7 +23,9 @@ COSMOS_ID_LIMIT: Final = 255  # characters: azure-cosmos 4.7.0 refuses more; the
 _DIGEST = 64  # hexadecimal characters of SHA-256
 
 _BLOB_MARK = "~"
-_BLOB_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\\]|^~|(^|/)\.{0,2}(/|\Z)|\.\Z")
+# U+FFFE and U+FFFF are no characters of XML, in which blobs are listed.
+_BLOB_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\\\ufffe\uffff]|^~|(^|/)\.{0,2}(/|\Z)|\.\Z")
+_BLOB_UNLISTED = re.compile(r"[\x00-\x1f\x7f-\x9f\\\ufffe\uffff\ud800-\udfff]|^~")  # what no plain name has anywhere
 _BLOB_PLAIN = re.compile(r"[A-Za-z0-9_|:;,=@ -]")
 
 _COSMOS_MARK = "*~"  # a stock id has a digit behind every "*"
@@ -52,6 +55,30 @@ def row_key(key: str) -> str:
     return key if _utf8(key) and not key.startswith(_BLOB_MARK) else _marked(key, _BLOB_MARK, _BLOB_PLAIN, sys.maxsize)
 
 
+def blob_key(name: str) -> str | None:
+    """Return the key whose blob has this name, or None where the name is none of a key or ends in a digest."""
+    key = name if not name.startswith(_BLOB_MARK) else _unmarked(name, _BLOB_MARK, BLOB_NAME_LIMIT)
+    return key if key is not None and blob_name(key) == name else None
+
+
+def is_blob_digest(name: str) -> bool:
+    """Whether the name ends in a digest, so that the key cannot be read from it. No stock name looks so."""
+    return name.startswith(_BLOB_MARK) and len(name) == BLOB_NAME_LIMIT
+
+
+def blob_prefixes(prefix: str) -> list[str]:
+    """Return the starts that names of keys with this start may have, none of them within another."""
+    if not prefix:
+        return [""]
+    plain = len(_utf8(prefix)) <= BLOB_NAME_LIMIT and not _BLOB_UNLISTED.search(prefix)
+    return [prefix, _BLOB_MARK] if plain else [_BLOB_MARK]
+
+
+def key_of_row(name: str) -> str:
+    """Return the key that `row_key` has spelled so."""
+    return _unmarked(name, _BLOB_MARK, sys.maxsize) or "" if name.startswith(_BLOB_MARK) else name
+
+
 def _utf8(text: str) -> bytes:
     """`text` in UTF-8, or nothing where it has lone surrogates, which no service takes."""
     try:
@@ -69,3 +96,13 @@ def _marked(key: str, mark: str, plain: re.Pattern[str], limit: int) -> str:
     digest = hashlib.sha256(encoded).hexdigest()
     # Exactly `limit` long, which no full spelling is.
     return mark + spelled[: limit - len(mark) - _DIGEST] + digest
+
+
+def _unmarked(name: str, mark: str, limit: int) -> str | None:
+    """Return the key that `_marked` has spelled so, or None where that was none or cannot be told."""
+    if len(name) >= limit:
+        return None
+    with suppress(UnicodeError):
+        spelled = re.sub("~([0-9A-F]{2})", lambda found: chr(int(found[1], 16)), name.removeprefix(mark))
+        return spelled.encode("latin-1").decode("utf-8", "surrogatepass")
+    return None

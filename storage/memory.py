@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import ClassVar, NamedTuple
 
 from storage.base import StateStorage
@@ -55,3 +55,8 @@ class MemoryStorage(StateStorage):
             else:
                 self._documents[key] = change
         return {key: change.etag for key, change in changes.items() if change}
+
+    async def keys(self, prefix: str = "") -> AsyncIterator[str]:
+        for key in tuple(self._documents):  # which others may change between two keys
+            if key.startswith(prefix):
+                yield key

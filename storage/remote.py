@@ -64,6 +64,17 @@ class RemoteStorage(StateStorage):
         etags = await _side_by_side([self._save_one(key, write, texts[key]) for key, write in writes.items()])
         return {key: etag for key, etag in zip(writes, etags, strict=True) if etag}
 
+    async def _paged(self, pages: AsyncIterator[AsyncIterator[T]]) -> AsyncIterator[T]:
+        """Yield the items of a listing, whose pages are a request each."""
+        while True:
+            async with self._asking("cannot be listed"):
+                try:
+                    page = [item async for item in await anext(pages)]
+                except StopAsyncIteration:
+                    return
+            for item in page:
+                yield item
+
     async def aclose(self) -> None:
         async with AsyncExitStack() as closing:  # one that fails to close keeps no other open
             for client in reversed(self._clients):

@@ -21,8 +21,9 @@ from storage.base import StateStorage
 from storage.codec import dumps, loads
 from storage.contract import Document, Write
 from storage.errors import StorageUnavailable
-from storage.keys import row_key
+from storage.keys import key_of_row, row_key
 
+_PAGE = 1000  # keys
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS documents (
     key   TEXT PRIMARY KEY,
@@ -87,6 +88,21 @@ class SqliteStorage(StateStorage):
             # Shielded: a cancelled caller must not leave a transaction open on the shared connection.
             await asyncio.shield(self._commit(dict(writes), rows))
         return etags
+
+    async def keys(self, prefix: str = "") -> AsyncIterator[str]:
+        # Each page is a read of its own: an open one would keep the bot's writes in the WAL file for as long.
+        page = await self._page("")
+        while page:
+            for name in page:
+                if (key := key_of_row(name)).startswith(prefix):
+                    yield key
+            page = await self._page(page[-1])
+
+    async def _page(self, after: str) -> list[str]:
+        query = "SELECT key FROM documents WHERE key > ? ORDER BY key LIMIT ?"
+        async with self._errors("cannot be read"):
+            rows = await _open(self._reader).execute_fetchall(query, (after, _PAGE))
+        return [key for (key,) in rows]
 
     async def _commit(self, writes: Mapping[str, Write], rows: list[tuple[str, str, str]]) -> None:
         async with self._writing, self._errors("cannot be written"), self._transaction() as connection:

@@ -17,7 +17,7 @@ from storage.errors import StorageConflict, StorageUnavailable
 from tests.exploration.turns import Again, Delivery, Next, Phase, Running, Script
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import AsyncIterator, Iterable, Mapping
 
 UNAVAILABLE = ("unavailable",)
 CONFLICT = ("conflict",)
@@ -67,6 +67,9 @@ class AskingStore(DocumentStore):
     async def save(self, writes: Mapping[str, Write]) -> dict[str, str]:
         changes = tuple((key, _expected(write), _text(write)) for key, write in writes.items())
         return dict(await _Ask(Operation(changes=changes)))
+
+    def keys(self, prefix: str = "") -> AsyncIterator[str]:
+        raise AssertionError
 
 
 class TransactionalAskingStore(AskingStore):

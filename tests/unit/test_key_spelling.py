@@ -10,7 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage.keys import BLOB_NAME_LIMIT, BLOB_SEGMENTS_LIMIT, COSMOS_ID_LIMIT, blob_name, cosmos_id, row_key
+from storage.keys import (
+    BLOB_NAME_LIMIT,
+    BLOB_SEGMENTS_LIMIT,
+    COSMOS_ID_LIMIT,
+    blob_key,
+    blob_name,
+    blob_prefixes,
+    cosmos_id,
+    is_blob_digest,
+    key_of_row,
+    row_key,
+)
 
 Spell = Callable[[str], str]
 
@@ -78,6 +89,24 @@ class TestBlobNames:
     def test_a_channels_key_is_its_own_name(self, key: str) -> None:
         assert blob_name(key) == key
 
+    @given(key=KEYS)
+    def test_they_tell_their_key_or_end_in_a_digest(self, key: str) -> None:
+        name = blob_name(key)
+
+        assert blob_key(name) == (None if is_blob_digest(name) else key)
+
+    @given(name=KEYS)
+    def test_a_name_that_no_key_has_tells_none(self, name: str) -> None:
+        key = blob_key(name)
+
+        assert key is None or blob_name(key) == name
+
+    @given(key=KEYS, end=st.integers(0, 1100))
+    def test_a_start_of_a_key_tells_one_start_of_its_name(self, key: str, end: int) -> None:
+        starts = blob_prefixes(key[:end])
+
+        assert sum(blob_name(key).startswith(start) for start in starts) == 1
+
 
 class TestCosmosIds:
     @given(key=KEYS)
@@ -106,3 +135,7 @@ class TestRowKeys:
     @given(key=CHANNEL_KEYS)
     def test_a_channels_key_stays_readable(self, key: str) -> None:
         assert row_key(key) == key
+
+    @given(key=KEYS)
+    def test_they_tell_their_key(self, key: str) -> None:
+        assert key_of_row(row_key(key)) == key

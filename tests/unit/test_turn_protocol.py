@@ -25,7 +25,7 @@ from storage.contract import ABSENT, Document, DocumentStore, Write
 from storage.errors import StateDecodeError, StorageConflict, StorageUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import AsyncIterator, Iterable, Mapping
 
 C, D, E = "test/conversations/1", "test/users/ada", "test/users/bob"
 
@@ -59,6 +59,11 @@ class Store(DocumentStore):
             value = copy.deepcopy(dict(write.value or {}))
             self.documents[key] = Document(value, str(next(self._versions)))
         return {key: self.documents[key].etag for key in writes}
+
+    async def keys(self, prefix: str = "") -> AsyncIterator[str]:
+        for key in self.documents:
+            if key.startswith(prefix):
+                yield key
 
 
 class Transactional(Store):
