@@ -23,6 +23,7 @@ DEVELOPMENT_STORAGE: Final = (  # the published account of Azurite, which UseDev
     "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50"
     "uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1"
 )
+_KEY_SUFFIX: Final = r"(?!.*\.$)[^\\?/#*=;\"\s\x00-\x1f\x7f-\x9f]{1,100}"
 _URL: Final = r"(?i)https?://([\w.-]+|\[[\da-f:.]+])(:(\d{1,5}))?(/[\w/-]*)?"
 
 
@@ -32,10 +33,7 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything the environment decides. Secrets are not shown in repr.
-
-    Raises `ConfigError` for settings that do not go together.
-    """
+    """Everything the environment decides, secrets not shown in repr. Raises `ConfigError` where it does not fit."""
 
     host: str = "localhost"
     port: int = 3978
@@ -54,6 +52,11 @@ class Settings:
     cosmos_key: str = field(default="", repr=False)
     cosmos_database: str = "bot-state"
     cosmos_container: str = "state"
+    cosmos_key_suffix: str = ""
+    cosmos_compatibility_mode: bool = False
+    expire_conversation_days: int | None = None  # None: never
+    expire_user_days: int | None = None
+    expire_private_days: int | None = None
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
@@ -107,6 +110,8 @@ class Settings:
     def _check_cosmos(self) -> None:
         if not self.cosmos_endpoint:
             raise ConfigError("COSMOS_ENDPOINT is missing; expected https://NAME.documents.azure.com")
+        if self.cosmos_key_suffix and self.cosmos_compatibility_mode:
+            raise ConfigError("COSMOS_COMPATIBILITY_MODE and COSMOS_KEY_SUFFIX do not go together; set one of them")
 
 
 def environment(path: str = ".env") -> dict[str, str]:
@@ -151,10 +156,13 @@ def _flag(value: str) -> bool:
     return _one_of("true", "false", "1", "0", "yes", "no")(value) in ("true", "1", "yes")
 
 
-def _port(value: str) -> int:
-    if not (re.fullmatch("[0-9]{1,5}", value) and int(value) <= 65535):
-        raise ValueError("1 to 65535, or 0 for any free port")
-    return int(value)
+def _number(least: int, most: int, expected: str) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        if not (re.fullmatch("[0-9]{1,5}", value) and least <= int(value) <= most):
+            raise ValueError(expected)
+        return int(value)
+
+    return parse
 
 
 def _url(value: str) -> str:
@@ -184,9 +192,10 @@ def _is_loopback(host: str) -> bool:
 
 
 _COSMOS_NAME: Final = _text(r"[^/\\#?=;]{1,255}", "a name of 1 to 255 characters, none of / \\ # ? = ;")
+_days: Final = _number(1, 24_855, "whole days, 1 to 24855")  # Cosmos DB counts seconds, up to 2^31 - 1
 _VARIABLES: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "HOST": ("host", _text(_HOST, "a host name or an IP address, without scheme and port")),
-    "PORT": ("port", _port),
+    "PORT": ("port", _number(0, 65535, "1 to 65535, or 0 for any free port")),
     "ALLOW_UNAUTHENTICATED": ("allow_unauthenticated", _flag),
     "MicrosoftAppId": ("app_id", _text(r"[\w.-]+", "the application (client) id, a GUID")),
     "MicrosoftAppPassword": ("app_password", str),
@@ -202,4 +211,12 @@ _VARIABLES: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "COSMOS_KEY": ("cosmos_key", _text(_BASE64, "the account's key, as the portal shows it")),
     "COSMOS_DATABASE": ("cosmos_database", _COSMOS_NAME),
     "COSMOS_CONTAINER": ("cosmos_container", _COSMOS_NAME),
+    "COSMOS_KEY_SUFFIX": (
+        "cosmos_key_suffix",
+        _text(_KEY_SUFFIX, "1 to 100 characters, none of / \\ # ? * = ; or space"),
+    ),
+    "COSMOS_COMPATIBILITY_MODE": ("cosmos_compatibility_mode", _flag),
+    "EXPIRE_CONVERSATION_DAYS": ("expire_conversation_days", _days),
+    "EXPIRE_USER_DAYS": ("expire_user_days", _days),
+    "EXPIRE_PRIVATE_DAYS": ("expire_private_days", _days),
 }

@@ -6,6 +6,8 @@ https://learn.microsoft.com/rest/api/storageservices/specifying-conditional-head
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any, Final, Self
 
 from azure.core import MatchConditions
@@ -17,12 +19,15 @@ from azure.storage.blob.aio import BlobServiceClient, LinearRetry
 from storage.codec import loads
 from storage.contract import ABSENT, Document, Write
 from storage.errors import StorageConflict
+from storage.expiry import NEVER, Expiry
 from storage.keys import blob_name
-from storage.remote import TOO_LARGE, Closable, RemoteStorage, may_create
+from storage.limits import Limits
+from storage.remote import TOO_LARGE, Closable, RemoteStorage, Stored, may_create
 
 _JSON: Final = ContentSettings(content_type="application/json")
 _PRECONDITION_FAILED: Final = {"BlobAlreadyExists", "ConditionNotMet", "TargetConditionNotMet"}
 _TIMEOUT: Final = 5  # seconds, to connect and between two packets
+SIZE_LIMIT: Final = 32 * 1024 * 1024  # bytes the SDK reads in one request; more, and a write may come in between
 
 
 class BlobStorage(RemoteStorage):
@@ -33,6 +38,7 @@ class BlobStorage(RemoteStorage):
         container: the container's name.
         create: make the container when it is missing.
         credential: closed with the storage.
+        expiry, clock: as for every `StateStorage`; a document's life begins when its blob was last modified.
     """
 
     def __init__(
@@ -42,23 +48,28 @@ class BlobStorage(RemoteStorage):
         *,
         create: bool = False,
         credential: Closable | None = None,
+        expiry: Expiry = NEVER,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        super().__init__(service, *([credential] if credential else []))
+        clients = (service, *([credential] if credential else []))
+        super().__init__(*clients, limits=Limits(SIZE_LIMIT), expiry=expiry, clock=clock)
         self._container = service.get_container_client(container)
         self._create = create
 
     @classmethod
-    def from_connection_string(cls, connection_string: str, container: str, *, create: bool | None = None) -> Self:
+    def from_connection_string(
+        cls, connection_string: str, container: str, *, create: bool | None = None, **options: Any
+    ) -> Self:
         """Build the client from an account's connection string; `create` None: on an emulator of this machine."""
         service = BlobServiceClient.from_connection_string(connection_string, **_client_options())
-        return cls(service, container, create=may_create(create, service.url))
+        return cls(service, container, create=may_create(create, service.url), **options)
 
     @classmethod
-    def from_account_url(cls, account_url: str, container: str, *, create: bool | None = None) -> Self:
+    def from_account_url(cls, account_url: str, container: str, *, create: bool | None = None, **options: Any) -> Self:
         """Build the client for the Entra identity that `DefaultAzureCredential` finds; `create` as above."""
         credential = DefaultAzureCredential()
         service = BlobServiceClient(account_url, credential=credential, **_client_options())
-        return cls(service, container, create=may_create(create, service.url), credential=credential)
+        return cls(service, container, create=may_create(create, service.url), credential=credential, **options)
 
     def __str__(self) -> str:
         return f"Blob container {self._container.container_name!r}"
@@ -76,7 +87,7 @@ class BlobStorage(RemoteStorage):
         async with self._asking("cannot be reached"):
             await self._container.get_container_properties()
 
-    async def _load_one(self, key: str) -> Document | None:
+    async def _load_one(self, key: str) -> Stored | None:
         async with self._asking("cannot be read"):
             try:
                 stream = await self._container.get_blob_client(blob_name(key)).download_blob()
@@ -85,7 +96,11 @@ class BlobStorage(RemoteStorage):
                 if error.status_code == 404 and _code(error) == "BlobNotFound":
                     return None
                 raise
-        return Document(loads(text, key), stream.properties.etag)
+        document = Document(loads(text, key), stream.properties.etag)
+        return Stored(document, stream.properties.last_modified.timestamp(), self.life(key))
+
+    def _size(self, key: str, text: bytes) -> int:
+        return len(text)
 
     async def _save_one(self, key: str, write: Write, text: bytes | None) -> str | None:
         blob = self._container.get_blob_client(blob_name(key))

@@ -6,7 +6,10 @@ https://learn.microsoft.com/azure/cosmos-db/nosql/database-transactions-optimist
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+import json
+import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final, Self
 
@@ -18,24 +21,30 @@ from azure.identity.aio import DefaultAzureCredential
 
 from storage.codec import as_object, loads
 from storage.contract import ABSENT, Document, Write
-from storage.errors import StorageConflict, StorageUnavailable
+from storage.errors import StateDecodeError, StorageConflict, StorageUnavailable
+from storage.expiry import NEVER, Expiry
 from storage.keys import cosmos_id
-from storage.remote import TOO_LARGE, Closable, RemoteStorage, is_loopback, may_create
+from storage.limits import Limits, escaped_size
+from storage.remote import TOO_LARGE, Closable, RemoteStorage, Stored, is_loopback, may_create
 
 _PARTITION_PATH: Final = "/id"
 _NO_SUCH_CONTAINER: Final = 1003  # substatus of a 404 that is not about the item
 _CONFLICTS: Final = (409, 412)
 _NOT_FOUND: Final = 404
+_NO_DEFAULT: Final = -1  # of a container's time to live: items live for ever, unless they say otherwise themselves
+SIZE_LIMIT: Final = 2 * 1024 * 1024  # bytes, of the item and of the request that carries it
 
 
 class CosmosStorage(RemoteStorage):
-    """Items `{"id", "realId", "document"}`, as the stock `CosmosDbPartitionedStorage` lays them out.
+    """Items `{"id", "realId", "document", "ttl"?}`, as the stock `CosmosDbPartitionedStorage` lays them out.
 
     Args:
         client: the account's client; closed with the storage.
         database, container: their names.
         create: make what is missing; needs an account key.
         credential: closed with the storage.
+        key_suffix, compatibility_mode: those of the stock storage whose items are to be found; see `cosmos_id`.
+        expiry, clock: as for every `StateStorage`; an item carries its life as its time to live.
     """
 
     def __init__(
@@ -46,25 +55,35 @@ class CosmosStorage(RemoteStorage):
         *,
         create: bool = False,
         credential: Closable | None = None,
+        key_suffix: str = "",
+        compatibility_mode: bool = False,
+        expiry: Expiry = NEVER,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        super().__init__(client, *([credential] if credential else []))
+        clients = (client, *([credential] if credential else []))
+        super().__init__(*clients, limits=Limits(SIZE_LIMIT, exact=False), expiry=expiry, clock=clock)
         self._client = client
         self._names = (database, container)
         self._container = client.get_database_client(database).get_container_client(container)
         self._create = create
+        self._id = functools.partial(cosmos_id, suffix=key_suffix, compatible=compatibility_mode)
 
     @classmethod
-    def from_key(cls, endpoint: str, key: str, database: str, container: str, *, create: bool | None = None) -> Self:
+    def from_key(
+        cls, endpoint: str, key: str, database: str, container: str, *, create: bool | None = None, **options: Any
+    ) -> Self:
         """Build the client from an account's endpoint and key; `create` None: on an emulator of this machine."""
         client = CosmosClient(endpoint, credential=key, **_client_options(endpoint))
-        return cls(client, database, container, create=may_create(create, endpoint))
+        return cls(client, database, container, create=may_create(create, endpoint), **options)
 
     @classmethod
-    def from_identity(cls, endpoint: str, database: str, container: str, *, create: bool | None = None) -> Self:
+    def from_identity(
+        cls, endpoint: str, database: str, container: str, *, create: bool | None = None, **options: Any
+    ) -> Self:
         """Build the client for the Entra identity that `DefaultAzureCredential` finds; `create` as above."""
         credential = DefaultAzureCredential()
         client = CosmosClient(endpoint, credential=credential, **_client_options(endpoint))
-        return cls(client, database, container, create=may_create(create, endpoint), credential=credential)
+        return cls(client, database, container, create=may_create(create, endpoint), credential=credential, **options)
 
     async def open(self) -> None:
         if self._create:
@@ -72,9 +91,32 @@ class CosmosStorage(RemoteStorage):
                 await self._create_missing()
         async with self._asking("cannot be reached"):
             properties = await self._container.read()
-        paths = properties.get("partitionKey", {}).get("paths")
+        self._check_partitions(properties)
+        self._check_time_to_live(properties)
+
+    def _check_partitions(self, properties: Mapping[str, Any]) -> None:
+        # Neither did the stock storage find its items again in other containers: it reads them in the partition of
+        # null, and writes them to that of no value.
+        paths = (properties.get("partitionKey") or {}).get("paths") or "nothing"
         if paths != [_PARTITION_PATH]:
-            raise StorageUnavailable(f"{self}: partitioned by {paths}, expected ['{_PARTITION_PATH}']")
+            raise StorageUnavailable(
+                f"{self}: partitioned by {paths}, expected ['{_PARTITION_PATH}']; copy its items as they are into a "
+                f"new container with the partition key {_PARTITION_PATH}, and set COSMOS_CONTAINER to that one"
+            )
+
+    def _check_time_to_live(self, properties: Mapping[str, Any]) -> None:
+        default = properties.get("defaultTtl")
+        if default is None and self._expiry:
+            raise StorageUnavailable(
+                f"{self}: its time to live is off, so nothing would expire; turn it on without a default "
+                f"(defaultTtl {_NO_DEFAULT}), or unset EXPIRE_CONVERSATION_DAYS, EXPIRE_USER_DAYS, EXPIRE_PRIVATE_DAYS"
+            )
+        if default not in (None, _NO_DEFAULT):
+            raise StorageUnavailable(
+                f"{self}: its time to live would remove every document {default} s after its last write; set it to "
+                f"{_NO_DEFAULT} (on, without a default), and say with EXPIRE_CONVERSATION_DAYS, EXPIRE_USER_DAYS, "
+                "EXPIRE_PRIVATE_DAYS what expires"
+            )
 
     async def _create_missing(self) -> None:
         database, container = self._names
@@ -83,14 +125,16 @@ class CosmosStorage(RemoteStorage):
             await self._client.create_database_if_not_exists(database)
         with suppress(CosmosResourceExistsError):
             partitions = PartitionKey(_PARTITION_PATH)
-            await self._client.get_database_client(database).create_container_if_not_exists(container, partitions)
+            await self._client.get_database_client(database).create_container_if_not_exists(
+                container, partitions, default_ttl=_NO_DEFAULT
+            )
 
     async def ping(self) -> None:
         async with self._asking("cannot be reached"):
             await self._container.read()
 
-    async def _load_one(self, key: str) -> Document | None:
-        item_id = cosmos_id(key)
+    async def _load_one(self, key: str) -> Stored | None:
+        item_id = self._id(key)
         async with self._asking("cannot be read"):
             try:
                 item = await self._container.read_item(item_id, item_id)
@@ -98,7 +142,20 @@ class CosmosStorage(RemoteStorage):
                 if _is_absent(error):
                     return None
                 raise
-        return Document(as_object(item.get("document"), key), item["_etag"])
+        if item.get("realId", key) != key:
+            raise StateDecodeError(key, "realId", "the item is that of another key, which stock spells alike")
+        document = Document(as_object(item.get("document"), key), item["_etag"])
+        given, wanted = _time_to_live(item), self.life(key)
+        life = min((each for each in (given, wanted) if each is not None), default=None)
+        return Stored(document, item["_ts"], life, life_changes=given != wanted)
+
+    def _size(self, key: str, text: bytes) -> int:
+        envelope = json.dumps({**self._envelope(key), "document": 0}, separators=(",", ":"))
+        return len(envelope) - 1 + escaped_size(text)
+
+    def _envelope(self, key: str) -> dict[str, Any]:
+        life = self.life(key)
+        return {"id": self._id(key), "realId": key} | ({} if life is None else {"ttl": life})
 
     async def _save_one(self, key: str, write: Write, text: bytes | None) -> str | None:
         async with self._asking("cannot be written"):
@@ -115,11 +172,11 @@ class CosmosStorage(RemoteStorage):
                 raise
 
     async def _send(self, key: str, write: Write, text: bytes | None) -> str | None:
-        item_id = cosmos_id(key)
+        item_id = self._id(key)
         if text is None:
             await self._container.delete_item(item_id, item_id, **_if_match(write))
             return None
-        body: dict[str, Any] = {"id": item_id, "realId": key, "document": loads(text, key)}
+        body = {**self._envelope(key), "document": loads(text, key)}
         if write.expect is ABSENT:
             answer = await self._container.create_item(body)
         elif write.expected_etag is None:
@@ -136,6 +193,11 @@ class CosmosStorage(RemoteStorage):
 def _client_options(endpoint: str) -> dict[str, Any]:
     # Emulators come with a certificate they signed themselves.
     return {"connection_verify": not is_loopback(endpoint), "retry_total": 3, "retry_backoff_factor": 0.2}
+
+
+def _time_to_live(item: Mapping[str, Any]) -> int | None:
+    seconds = item.get("ttl")
+    return seconds if isinstance(seconds, int) and seconds > 0 else None  # -1: for ever
 
 
 def _if_match(write: Write) -> Mapping[str, Any]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from config import Settings
 from storage.base import StateStorage
+from storage.expiry import Expiry
 
 
 def create_storage(settings: Settings) -> StateStorage:
@@ -23,36 +24,41 @@ def create_storage(settings: Settings) -> StateStorage:
 def _sqlite(settings: Settings) -> StateStorage:
     from storage.sqlite import SqliteStorage
 
-    return SqliteStorage(settings.sqlite_path)
+    return SqliteStorage(settings.sqlite_path, expiry=_expiry(settings))
 
 
-def _memory(_settings: Settings) -> StateStorage:
+def _memory(settings: Settings) -> StateStorage:
     from storage.memory import MemoryStorage
 
-    return MemoryStorage()
+    return MemoryStorage(expiry=_expiry(settings))
 
 
 def _blob(settings: Settings) -> StateStorage:
     from storage.blob import BlobStorage
 
+    options: dict[str, Any] = {"create": settings.storage_create, "expiry": _expiry(settings)}
     if settings.blob_connection_string:
-        return BlobStorage.from_connection_string(
-            settings.blob_connection_string, settings.blob_container, create=settings.storage_create
-        )
-    return BlobStorage.from_account_url(
-        settings.blob_account_url, settings.blob_container, create=settings.storage_create
-    )
+        return BlobStorage.from_connection_string(settings.blob_connection_string, settings.blob_container, **options)
+    return BlobStorage.from_account_url(settings.blob_account_url, settings.blob_container, **options)
 
 
 def _cosmos(settings: Settings) -> StateStorage:
     from storage.cosmos import CosmosStorage
 
     where = (settings.cosmos_database, settings.cosmos_container)
+    options: dict[str, Any] = {
+        "create": settings.storage_create,
+        "expiry": _expiry(settings),
+        "key_suffix": settings.cosmos_key_suffix,
+        "compatibility_mode": settings.cosmos_compatibility_mode,
+    }
     if settings.cosmos_key:
-        return CosmosStorage.from_key(
-            settings.cosmos_endpoint, settings.cosmos_key, *where, create=settings.storage_create
-        )
-    return CosmosStorage.from_identity(settings.cosmos_endpoint, *where, create=settings.storage_create)
+        return CosmosStorage.from_key(settings.cosmos_endpoint, settings.cosmos_key, *where, **options)
+    return CosmosStorage.from_identity(settings.cosmos_endpoint, *where, **options)
+
+
+def _expiry(settings: Settings) -> Expiry:
+    return Expiry.of_days(settings.expire_conversation_days, settings.expire_user_days, settings.expire_private_days)
 
 
 _BACKENDS: Final[dict[str, Callable[[Settings], StateStorage]]] = {

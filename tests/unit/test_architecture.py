@@ -20,7 +20,7 @@ SOURCES = sorted(
     ]
 )
 BACKENDS = {"storage.blob", "storage.cosmos", "storage.memory", "storage.sqlite"}
-BACKENDS_MAY = {"base", "codec", "contract", "errors", "keys", "remote"}
+BACKENDS_MAY = {"base", "codec", "contract", "errors", "expiry", "keys", "limits", "remote"}
 LINES = 220
 
 
