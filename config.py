@@ -211,10 +211,7 @@ _VARIABLES: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "COSMOS_KEY": ("cosmos_key", _text(_BASE64, "the account's key, as the portal shows it")),
     "COSMOS_DATABASE": ("cosmos_database", _COSMOS_NAME),
     "COSMOS_CONTAINER": ("cosmos_container", _COSMOS_NAME),
-    "COSMOS_KEY_SUFFIX": (
-        "cosmos_key_suffix",
-        _text(_KEY_SUFFIX, "1 to 100 characters, none of / \\ # ? * = ; or space"),
-    ),
+    "COSMOS_KEY_SUFFIX": ("cosmos_key_suffix", _text(_KEY_SUFFIX, "1 to 100 characters, none of / \\ # ? * = ;")),
     "COSMOS_COMPATIBILITY_MODE": ("cosmos_compatibility_mode", _flag),
     "EXPIRE_CONVERSATION_DAYS": ("expire_conversation_days", _days),
     "EXPIRE_USER_DAYS": ("expire_user_days", _days),

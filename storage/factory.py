@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -10,45 +11,46 @@ from storage.base import StateStorage
 from storage.expiry import Expiry
 
 
-def create_storage(settings: Settings) -> StateStorage:
+def create_storage(settings: Settings, clock: Callable[[], float] = time.time) -> StateStorage:
     """Return the backend that `settings.state_storage` names, not yet opened: use `async with`.
 
+    `clock` answers the time in seconds since the epoch, by which documents expire.
     Raises ValueError for a name that is no backend's, or settings that the service's SDK cannot parse.
     """
     build = _BACKENDS.get(settings.state_storage)
     if build is None:
         raise ValueError(f"unknown storage {settings.state_storage!r}; expected one of {', '.join(_BACKENDS)}")
-    return build(settings)
+    days = settings.expire_conversation_days, settings.expire_user_days, settings.expire_private_days
+    return build(settings, expiry=Expiry.of_days(*days), clock=clock)
 
 
-def _sqlite(settings: Settings) -> StateStorage:
+def _sqlite(settings: Settings, **options: Any) -> StateStorage:
     from storage.sqlite import SqliteStorage
 
-    return SqliteStorage(settings.sqlite_path, expiry=_expiry(settings))
+    return SqliteStorage(settings.sqlite_path, **options)
 
 
-def _memory(settings: Settings) -> StateStorage:
+def _memory(_settings: Settings, **options: Any) -> StateStorage:
     from storage.memory import MemoryStorage
 
-    return MemoryStorage(expiry=_expiry(settings))
+    return MemoryStorage(**options)
 
 
-def _blob(settings: Settings) -> StateStorage:
+def _blob(settings: Settings, **options: Any) -> StateStorage:
     from storage.blob import BlobStorage
 
-    options: dict[str, Any] = {"create": settings.storage_create, "expiry": _expiry(settings)}
+    options["create"] = settings.storage_create
     if settings.blob_connection_string:
         return BlobStorage.from_connection_string(settings.blob_connection_string, settings.blob_container, **options)
     return BlobStorage.from_account_url(settings.blob_account_url, settings.blob_container, **options)
 
 
-def _cosmos(settings: Settings) -> StateStorage:
+def _cosmos(settings: Settings, **options: Any) -> StateStorage:
     from storage.cosmos import CosmosStorage
 
     where = (settings.cosmos_database, settings.cosmos_container)
-    options: dict[str, Any] = {
+    options |= {
         "create": settings.storage_create,
-        "expiry": _expiry(settings),
         "key_suffix": settings.cosmos_key_suffix,
         "compatibility_mode": settings.cosmos_compatibility_mode,
     }
@@ -57,11 +59,7 @@ def _cosmos(settings: Settings) -> StateStorage:
     return CosmosStorage.from_identity(settings.cosmos_endpoint, *where, **options)
 
 
-def _expiry(settings: Settings) -> Expiry:
-    return Expiry.of_days(settings.expire_conversation_days, settings.expire_user_days, settings.expire_private_days)
-
-
-_BACKENDS: Final[dict[str, Callable[[Settings], StateStorage]]] = {
+_BACKENDS: Final[dict[str, Callable[..., StateStorage]]] = {
     "sqlite": _sqlite,
     "memory": _memory,
     "blob": _blob,

@@ -71,13 +71,13 @@ class Limits:
 
 
 def escaped_size(text: bytes) -> int:
-    """The length of JSON in UTF-8 once everything but ASCII is escaped, as azure-cosmos 4.7.0 sends it."""
-    if text.isascii():
-        return len(text)
-    decoded = text.decode()
-    ascii_only = len(decoded.encode("ascii", "ignore"))
-    units = len(decoded.encode("utf-16-le")) // 2
-    return ascii_only + len(r"\u0000") * (units - ascii_only)
+    """The length of JSON in UTF-8 once everything but printable ASCII is escaped, as azure-cosmos 4.7.0 sends it."""
+    escapes = text.count(b"\x7f")
+    if not text.isascii():
+        decoded = text.decode()
+        escapes += len(decoded.encode("utf-16-le")) // 2 - len(decoded.encode("ascii", "ignore"))
+        text = decoded.encode("ascii", "ignore")
+    return len(text) - text.count(b"\x7f") + len(r"\u0000") * escapes
 
 
 def _called(name: str) -> str:
