@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botbuilder.core import TurnContext
 
+from bots.state import ConversationState, UserState
+from bots.turn.middleware import TurnTransaction
 from bots.turn.protocol import Aborted, Committed, Limits, Runtime, Snapshot, begin, commit, tidy
 from storage.contract import ABSENT, Write
 from storage.expiry import Expiry
 from storage.memory import MemoryStorage
+from tests.unit.turns import USER, new_turn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -142,6 +146,29 @@ class TestRenewal:
         store.saved.clear()
         await store.turn("b", {}, D)
         assert store.saved == []
+
+    @pytest.mark.parametrize("transactional", [True, False])
+    async def test_a_bot_that_only_reads_keeps_its_user(self, transactional: bool) -> None:
+        store = Store(Expiry.of_days(conversation=4, user=4))
+        store.transactional = transactional  # type: ignore[misc]
+        conversation, user = states = ConversationState(store), UserState(store)
+        turns = TurnTransaction(store, *states, runtime=Runtime(wall=lambda: store.now))
+        seen: list[Any] = []
+        await store.save({USER: Write({"name": "Ada"}, ABSENT)})
+
+        for at in range(8):
+            context = new_turn()
+            context.activity.id = f"a{at}"
+
+            async def logic(context: TurnContext = context) -> None:
+                await conversation.create_property("n").get(context)
+                seen.append(await user.create_property("name").get(context))
+
+            await turns.on_turn(context, logic)
+            await turns.aclose()
+            store.now += 2 * DAY
+
+        assert seen == ["Ada"] * 8
 
 
 class TestNotesOfALostConversation:

@@ -74,7 +74,6 @@ def bomb(size: int) -> str:
     ("packed", "reason"),
     [
         (bomb(COMPRESS_TO + 1), "longer than"),
-        (bomb(40 * COMPRESS_TO), "longer than"),
         (bomb(5_000)[:-8], "whole"),
         (bomb(5_000) + "AAAA", "Base64|whole"),
         (base64.b64encode(base64.b64decode(bomb(5_000)) * 2).decode(), "whole"),
@@ -91,11 +90,11 @@ def bomb(size: int) -> str:
 )
 @pytest.mark.parametrize("field", ["before", "replies"])
 def test_what_is_no_such_text_is_an_error_that_names_its_place(field: str, packed: Any, reason: str) -> None:
-    turn: dict[str, Any] = {
+    records: dict[str, Any] = {
         "before": {"tag": tag_of("t", {}), "undo": {"before": {"gzip": packed}, "decider": C, "at": 1.0}},
         "replies": {"ledger": [{"txn": "t", "at": 1.0, "id": "a", "replies": {"gzip": packed}}], "seen": {}},
-    }[field]
+    }
     parse: Any = {"before": parse_document, "replies": parse_conversation}[field]
     with pytest.raises(StateDecodeError, match=reason) as refused:
-        parse("key", Document({"$turn": turn}, "1"))
+        parse("key", Document({"$turn": records[field]}, "1"))
     assert field in refused.value.where
