@@ -17,6 +17,7 @@ from bots.adapter import BotIdentity, create_adapter
 from bots.endpoint import MessagesEndpoint
 from bots.state import ConversationState, UserState
 from bots.turn.middleware import TurnTransaction
+from bots.turn.runtime import Limits, Runtime
 from config import ConfigError, Settings, environment
 from storage import StateStorage, StorageError, StorageUnavailable, create_storage
 
@@ -50,7 +51,7 @@ def create_app(settings: Settings, bot_factory: BotFactory = StateManagementBot)
         )
     )
     states = ConversationState(storage), UserState(storage)
-    turns = TurnTransaction(storage, *states)
+    turns = TurnTransaction(storage, *states, runtime=Runtime(limits=Limits(turn=settings.turn_timeout)))
     adapter.use(turns)
     bot = bot_factory(*states)
     app = web.Application()

@@ -23,6 +23,7 @@ from msrest.serialization import Model
 from requests import RequestException
 
 from bots.turn.errors import RepliesNotDelivered, TryAgain
+from bots.wire import from_json
 from storage.errors import StorageError
 
 RETRY_AFTER = 1  # seconds
@@ -98,7 +99,7 @@ async def _activity(request: web.Request) -> Activity:
     if not _is_http_url(body["serviceUrl"]):
         raise _http_error(web.HTTPBadRequest, "the body is not an activity: serviceUrl must be an http or https URL")
     try:
-        return Activity().deserialize(body)
+        return from_json(body)
     except (DeserializationError, AttributeError, TypeError, ValueError, RecursionError) as error:
         raise _http_error(web.HTTPBadRequest, "the body is not an activity: a field has the wrong type") from error
 

@@ -19,6 +19,8 @@ from botbuilder.core import UserState as _UserState
 from bots.property import PropertyAccessor
 from bots.turn.documents import Documents, TurnDocuments, is_same
 from bots.turn.envelope import TURN
+from bots.turn.errors import DocumentNeeded
+from bots.turn.outside import OutsideDocuments
 from storage.base import StateStorage
 from storage.codec import Codec, is_storable
 from storage.contract import ABSENT, Document, JsonObject, Write
@@ -120,8 +122,13 @@ class StoredState(BotState):
         return self._storage.codec
 
     def _documents(self, turn_context: TurnContext, key: str) -> Documents:
-        """Where the document is during this turn: with the transaction that runs it, otherwise in the storage."""
-        return TurnDocuments.of(turn_context, key) or self._storage
+        """Where the document is: with the transaction that runs this turn, outside of one in the storage."""
+        documents = TurnDocuments.of(turn_context)
+        if documents is None:
+            return OutsideDocuments(self._storage)
+        if key not in documents:
+            raise DocumentNeeded(key, self)
+        return documents
 
     def _cache(self, turn_context: TurnContext, key: str, stored: Document | None) -> None:
         state = _decode(self._codec, stored.value, key) if stored else {}

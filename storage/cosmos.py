@@ -21,17 +21,16 @@ from azure.identity.aio import DefaultAzureCredential
 
 from storage.codec import as_object, loads
 from storage.contract import ABSENT, Document, Write
-from storage.errors import StateDecodeError, StorageConflict, StorageUnavailable
+from storage.cosmos_account import NO_DEFAULT, PARTITION_PATH, check_partitions, check_reads, check_time_to_live
+from storage.errors import StateDecodeError, StorageConflict
 from storage.expiry import NEVER, Expiry
 from storage.keys import cosmos_id
 from storage.limits import Limits, escaped_size
 from storage.remote import TOO_LARGE, Closable, RemoteStorage, Stored, is_loopback, may_create
 
-_PARTITION_PATH: Final = "/id"
 _NO_SUCH_CONTAINER: Final = 1003  # substatus of a 404 that is not about the item
 _CONFLICTS: Final = (409, 412)
 _NOT_FOUND: Final = 404
-_NO_DEFAULT: Final = -1  # of a container's time to live: items live for ever, unless they say otherwise themselves
 SIZE_LIMIT: Final = 2 * 1024 * 1024  # bytes, of the item and of the request that carries it
 
 
@@ -45,6 +44,7 @@ class CosmosStorage(RemoteStorage):
         credential: closed with the storage.
         key_suffix, compatibility_mode: those of the stock storage whose items are to be found; see `cosmos_id`.
         expiry, clock: as for every `StateStorage`; an item carries its life as its time to live.
+        stale_reads: use an account whose reads may answer an older version, which is right for one replica only.
     """
 
     def __init__(
@@ -59,10 +59,12 @@ class CosmosStorage(RemoteStorage):
         compatibility_mode: bool = False,
         expiry: Expiry = NEVER,
         clock: Callable[[], float] = time.time,
+        stale_reads: bool = False,
     ) -> None:
         clients = (client, *([credential] if credential else []))
         super().__init__(*clients, limits=Limits(SIZE_LIMIT, exact=False), expiry=expiry, clock=clock)
         self._client = client
+        self._stale_reads = stale_reads
         self._names = (database, container)
         self._container = client.get_database_client(database).get_container_client(container)
         self._create = create
@@ -91,32 +93,12 @@ class CosmosStorage(RemoteStorage):
                 await self._create_missing()
         async with self._asking("cannot be reached"):
             properties = await self._container.read()
-        self._check_partitions(properties)
-        self._check_time_to_live(properties)
-
-    def _check_partitions(self, properties: Mapping[str, Any]) -> None:
-        # Neither did the stock storage find its items again in other containers: it reads them in the partition of
-        # null, and writes them to that of no value.
-        paths = (properties.get("partitionKey") or {}).get("paths") or "nothing"
-        if paths != [_PARTITION_PATH]:
-            raise StorageUnavailable(
-                f"{self}: partitioned by {paths}, expected ['{_PARTITION_PATH}']; copy its items as they are into a "
-                f"new container with the partition key {_PARTITION_PATH}, and set COSMOS_CONTAINER to that one"
-            )
-
-    def _check_time_to_live(self, properties: Mapping[str, Any]) -> None:
-        default = properties.get("defaultTtl")
-        if default is None and self._expiry:
-            raise StorageUnavailable(
-                f"{self}: its time to live is off, so nothing would expire; turn it on without a default "
-                f"(defaultTtl {_NO_DEFAULT}), or unset EXPIRE_CONVERSATION_DAYS, EXPIRE_USER_DAYS, EXPIRE_PRIVATE_DAYS"
-            )
-        if default not in (None, _NO_DEFAULT):
-            raise StorageUnavailable(
-                f"{self}: its time to live would remove every document {default} s after its last write; set it to "
-                f"{_NO_DEFAULT} (on, without a default), and say with EXPIRE_CONVERSATION_DAYS, EXPIRE_USER_DAYS, "
-                "EXPIRE_PRIVATE_DAYS what expires"
-            )
+            account = await self._client._get_database_account()
+        if not self._stale_reads:
+            level = (account.ConsistencyPolicy or {}).get("defaultConsistencyLevel", "")
+            check_reads(self, self._client.client_connection.url_connection, level)
+        check_partitions(self, properties)
+        check_time_to_live(self, properties, expires=bool(self._expiry))
 
     async def _create_missing(self) -> None:
         database, container = self._names
@@ -124,9 +106,9 @@ class CosmosStorage(RemoteStorage):
         with suppress(CosmosResourceExistsError):
             await self._client.create_database_if_not_exists(database)
         with suppress(CosmosResourceExistsError):
-            partitions = PartitionKey(_PARTITION_PATH)
+            partitions = PartitionKey(PARTITION_PATH)
             await self._client.get_database_client(database).create_container_if_not_exists(
-                container, partitions, default_ttl=_NO_DEFAULT
+                container, partitions, default_ttl=NO_DEFAULT
             )
 
     async def ping(self) -> None:

@@ -53,6 +53,7 @@ def _cosmos(settings: Settings, **options: Any) -> StateStorage:
         "create": settings.storage_create,
         "key_suffix": settings.cosmos_key_suffix,
         "compatibility_mode": settings.cosmos_compatibility_mode,
+        "stale_reads": settings.cosmos_stale_reads,
     }
     if settings.cosmos_key:
         return CosmosStorage.from_key(settings.cosmos_endpoint, settings.cosmos_key, *where, **options)

@@ -81,6 +81,8 @@ def parse_document(key: str, document: Document | None) -> Held:
     if TURN not in document.value:
         return Held(state, None, None, document.etag)  # a stock bot's
     fields = Fields(key, TURN, document.value[TURN])
+    if "ledger" in fields:
+        raise fields.error("ledger", "is that of a conversation, whose document a state of another scope cannot share")
     tag, kept = fields.text("tag"), None if fields.flag("absent") and not state else state
     note = _parse_note(fields.inner("undo")) if "undo" in fields else None
     found = tag_of("", kept)

@@ -98,8 +98,8 @@ async def begin(
     patience = runtime.limits.patience
     for _ in range(runtime.limits.loads):
         found = await store.load([conversation_key, *keys, *deciders])
-        lives = functools.partial(forgets, store, runtime.wall())
-        view = View.parse(conversation_key, keys, deciders, found, lives)
+        forgotten = functools.partial(forgets, store, runtime.wall())
+        view = View.parse(conversation_key, keys, deciders, found, forgotten)
         entry = ledger.find(view.own.ledger, activity_id)
         if entry is not None:
             return Redelivered(store, runtime, conversation_key, view.own, entry.txn, entry.reply_list())

@@ -12,7 +12,8 @@ from dotenv import dotenv_values
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config import _VARIABLES, DEVELOPMENT_STORAGE, ConfigError, Settings, environment
+from config import _VARIABLES, ConfigError, Settings, environment
+from config_values import DEVELOPMENT_STORAGE
 
 ROOT = Path(__file__).parents[2]
 SECRET = "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"  # Base64, as account keys are
@@ -72,6 +73,9 @@ VALID: list[tuple[dict[str, str], str, Any]] = [
     ({"EXPIRE_CONVERSATION_DAYS": "1"}, "expire_conversation_days", 1),
     ({"EXPIRE_USER_DAYS": "24855"}, "expire_user_days", 24_855),
     ({"EXPIRE_PRIVATE_DAYS": "30"}, "expire_private_days", 30),
+    ({"COSMOS_STALE_READS": "yes"}, "cosmos_stale_reads", True),
+    ({"TURN_TIMEOUT": "30"}, "turn_timeout", 30.0),
+    ({"TURN_TIMEOUT": "1.5"}, "turn_timeout", 1.5),
 ]
 
 
@@ -128,6 +132,9 @@ INVALID = [
     ("COSMOS_KEY", "not Base64!", "the account's key"),
     ("COSMOS_DATABASE", "a/b", "1 to 255 characters"),
     ("COSMOS_CONTAINER", "x" * 256, "1 to 255 characters"),
+    ("TURN_TIMEOUT", "0", "seconds, 1 to 300"),
+    ("TURN_TIMEOUT", "300.5", "seconds, 1 to 300"),
+    ("TURN_TIMEOUT", "nan", "seconds, 1 to 300"),
 ]
 
 
