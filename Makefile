@@ -4,6 +4,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 NEWEST := .venv-newest
+CHECKERS := .venv-infra
 PIP := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help run test test-newest lint emulators demo-restart demo-scale-out clean
@@ -20,7 +21,7 @@ help:
 run: $(VENV)/.run
 	@$(VENV)/bin/python app.py
 
-test: $(VENV)/.dev
+test: $(VENV)/.dev $(CHECKERS)/.dev
 	$(VENV)/bin/python -m pytest $(ARGS)
 
 test-newest: $(NEWEST)/.dev
@@ -41,7 +42,7 @@ demo-scale-out: $(VENV)/.dev
 	@$(VENV)/bin/python -m demos.scale_out
 
 clean:
-	rm -rf $(VENV) $(NEWEST) infra/local/node_modules
+	rm -rf $(VENV) $(NEWEST) $(CHECKERS) infra/local/node_modules
 
 $(VENV)/.run: requirements.txt | $(VENV)/bin/python
 	$(VENV)/bin/python $(PIP) -r $<
@@ -54,6 +55,10 @@ $(VENV)/.dev: requirements-dev.txt requirements.txt | $(VENV)/bin/python
 $(NEWEST)/.dev: requirements-newest.txt requirements-newest-peers.txt | $(NEWEST)/bin/python
 	$(NEWEST)/bin/python $(PIP) -r $<
 	$(NEWEST)/bin/python $(PIP) --no-deps -r requirements-newest-peers.txt
+	@touch $@
+
+$(CHECKERS)/.dev: requirements-infra.txt | $(CHECKERS)/bin/python
+	$(CHECKERS)/bin/python $(PIP) -r $<
 	@touch $@
 
 %/bin/python:

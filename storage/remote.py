@@ -24,7 +24,7 @@ TOO_LARGE: Final = 413  # HTTP status
 _PATIENCE: Final = 10.0  # seconds for a request with its retries; a channel waits 15 s for the whole turn
 _HINTS: Final = {
     401: "the credentials are refused",
-    403: "the credentials are refused",
+    403: "the credentials are refused, or their role is missing",
     404: "it does not exist; create it, or set STORAGE_CREATE=true",
 }
 
