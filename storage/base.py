@@ -6,18 +6,24 @@ https://learn.microsoft.com/azure/bot-service/bot-builder-howto-v4-storage
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 from botbuilder.core import Storage
 
 from storage.codec import E_TAG, Codec
 from storage.contract import ANY, DocumentStore, Expect, Write
+from storage.expiry import NEVER, Expiry
 from storage.spelling import TAG
 
 
 class StateStorage(DocumentStore, Storage):
     """A backend as the SDK sees it. Subclasses implement the contract; what is here is the same for all.
+
+    Args:
+        expiry: how long documents live.
+        clock: answers the time, in seconds since the epoch.
 
     Attributes:
         codec: the classes whose objects may be stored.
@@ -26,8 +32,13 @@ class StateStorage(DocumentStore, Storage):
 
     largest_integer: ClassVar[int] = 2**63 - 1
 
-    def __init__(self) -> None:
+    def __init__(self, expiry: Expiry = NEVER, clock: Callable[[], float] = time.time) -> None:
         self.codec = Codec(self.largest_integer)
+        self._expiry = expiry
+        self._clock = clock
+
+    def life(self, key: str) -> int | None:
+        return self._expiry.life(key)
 
     async def read(self, keys: Iterable[str]) -> dict[str, Any]:
         """Return the items that exist among `keys`, each with its ETag in `e_tag`.

@@ -23,8 +23,6 @@ from storage.sdk_types import import_dialogs, sdk_type
 from storage.spelling import TAG, Misfit, Undecoded, Unregistered, tag_of
 
 E_TAG: Final = "e_tag"
-NESTING: Final = 200  # levels; the parser reads no more
-_FEW: Final = 100  # brackets
 
 
 class Codec:
@@ -119,12 +117,9 @@ def dumps(value: Mapping[str, Any], key: str) -> bytes:
     if E_TAG in value:
         raise StateEncodeError(key, E_TAG, "is where the SDK keeps the ETag: state of that name would be lost")
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise StateEncodeError(key, "the document", f"is not plain JSON: {error}") from error
-    if text.count(b"[") + text.count(b"{") > _FEW and _is_deeper(value, NESTING):
-        raise StateEncodeError(key, "the document", f"is nested more than {NESTING} levels deep")
-    return text
 
 
 def loads(text: bytes | str, key: str) -> JsonObject:
@@ -169,13 +164,3 @@ def _root(value: Any) -> str:
     """The name of an object that is a whole document."""
     tag = value.get(TAG) if isinstance(value, dict) else None
     return tag.rpartition(".")[2] if isinstance(tag, str) else ""
-
-
-def _is_deeper(value: Any, levels: int) -> bool:
-    layer = [value]
-    for _ in range(levels):
-        items = (item for each in layer for item in (each.values() if isinstance(each, dict) else each))
-        layer = [item for item in items if isinstance(item, dict | list | tuple)]
-        if not layer:
-            return False
-    return True

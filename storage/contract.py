@@ -9,6 +9,8 @@
 - Several keys in one call go out side by side. Where `transactional` is true a write applies all of them or none, and
   a read sees them all at one moment.
 - Values are JSON objects, copied in and out. Keys of any text and length never collide.
+- A document whose life is over is absent: a read does not answer for it, and once a read has not, a write that expects
+  its ETag conflicts. Every write begins its life anew.
 
 The preconditions are those of HTTP (RFC 9110 section 13: If-Match, If-None-Match), as Azure Blob and Cosmos DB
 implement them: https://learn.microsoft.com/azure/cosmos-db/nosql/database-transactions-optimistic-concurrency
@@ -39,10 +41,17 @@ ANY: Final = Expect.ANY
 
 
 class Document(NamedTuple):
-    """A stored document: its value (a JSON object, the caller's own copy) and its ETag (opaque, never empty)."""
+    """A stored document.
+
+    Attributes:
+        value: a JSON object, the caller's own copy.
+        etag: opaque, never empty.
+        due: whether it should be written again, as it is, if it is still of use: its life would end otherwise.
+    """
 
     value: JsonObject
     etag: str
+    due: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -82,6 +91,10 @@ class DocumentStore(abc.ABC):
     """
 
     transactional: ClassVar[bool]
+
+    def life(self, key: str) -> int | None:
+        """How long the document `key` lives after it was last written, in seconds; None: for ever."""
+        return None
 
     @abc.abstractmethod
     async def open(self) -> None:

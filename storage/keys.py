@@ -1,8 +1,10 @@
 """How a document's key is spelled as a blob name, a Cosmos id and a SQLite text: injective and within the limits.
 
-A key that the stock `botbuilder-azure` storages spell safely is spelled as they do, so their documents are found.
-Any other key gets a spelling that starts with a mark no stock-safe spelling can start with; a very long one ends
-in its SHA-256. The stock escapes are ambiguous: a tab before "2" and a backslash both become "*92".
+A key that the stock `botbuilder-azure` storages spell safely is spelled as they do, so their documents are found;
+for Cosmos DB also with their `key_suffix` and in their `compatibility_mode`, which cuts long ids and ends them in a
+SHA-256. Any other key gets a spelling that starts with a mark no stock-safe spelling can start with; a very long one
+ends in its SHA-256. The stock spellings are ambiguous: a tab before "2" and a backslash both become "*92", and a key
+may look like the cut spelling of another.
 
 Limits, of blob names and item ids:
 https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata
@@ -24,13 +26,15 @@ _DIGEST = 64  # hexadecimal characters of SHA-256
 
 _BLOB_MARK = "~"
 # U+FFFE and U+FFFF are no characters of XML, in which blobs are listed.
-_BLOB_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\\\ufffe\uffff]|^~|(^|/)\.{0,2}(/|\Z)|\.\Z")
+_BLOB_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\\\ufffe\uffff]|^~|(^|/)\.{1,2}(/|\Z)|\.\Z|\A/*\Z")
 _BLOB_UNLISTED = re.compile(r"[\x00-\x1f\x7f-\x9f\\\ufffe\uffff\ud800-\udfff]|^~")  # what no plain name has anywhere
 _BLOB_PLAIN = re.compile(r"[A-Za-z0-9_|:;,=@ -]")
 
 _COSMOS_MARK = "*~"  # a stock id has a digit behind every "*"
 _COSMOS_STOCK = str.maketrans({char: f"*{ord(char)}" for char in "\\?/#\t\n\r*"})
-_COSMOS_UNSAFE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\t2|^\s|[ .]\Z")
+_COSMOS_UNSAFE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\t2|^\s")
+_COSMOS_UNSAFE_END = (" ", ".")
+_CUT = re.compile(r".*[0-9a-f]{64}", re.DOTALL)
 _COSMOS_PLAIN = re.compile(r"[A-Za-z0-9_|:;,=@.-]")
 
 
@@ -42,12 +46,29 @@ def blob_name(key: str) -> str:
     return _marked(key, _BLOB_MARK, _BLOB_PLAIN, BLOB_NAME_LIMIT)
 
 
-def cosmos_id(key: str) -> str:
-    """Return the id of the item that holds `key`, 1 to 255 characters, without the characters Cosmos DB refuses."""
-    stock = key.translate(_COSMOS_STOCK)
-    if _utf8(stock) and len(stock) <= COSMOS_ID_LIMIT and not _COSMOS_UNSAFE.search(key):
+def cosmos_id(key: str, suffix: str = "", *, compatible: bool = False) -> str:
+    """Return the id of the item that holds `key`, 1 to 255 characters, without the characters Cosmos DB refuses.
+
+    Args:
+        key: the document's key.
+        suffix: what every id of the bot ends in, at most 100 characters, none that an id cannot have.
+        compatible: spell ids that are too long as stock does in its compatibility mode.
+    """
+    stock = key.translate(_COSMOS_STOCK) + suffix
+    if compatible:
+        stock = _cut(stock)
+    fits = _utf8(stock) and len(stock) <= COSMOS_ID_LIMIT and not stock.endswith(_COSMOS_UNSAFE_END)
+    if fits and not _COSMOS_UNSAFE.search(key):
         return stock
-    return _marked(key, _COSMOS_MARK, _COSMOS_PLAIN, COSMOS_ID_LIMIT)
+    return _marked(key, _COSMOS_MARK, _COSMOS_PLAIN, COSMOS_ID_LIMIT - len(suffix)) + suffix
+
+
+def _cut(stock: str) -> str:
+    """The id as stock cuts it, or nothing for one that only looks as if it were cut."""
+    if len(stock) > COSMOS_ID_LIMIT:
+        digest = hashlib.sha256(_utf8(stock)).hexdigest()
+        return stock[: COSMOS_ID_LIMIT - _DIGEST] + digest if _utf8(stock) else ""
+    return "" if len(stock) == COSMOS_ID_LIMIT and _CUT.fullmatch(stock) else stock
 
 
 def row_key(key: str) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 
 from bots.turn.commit import touch
 from bots.turn.envelope import TURN, build_document
 from bots.turn.runtime import Runtime
 from bots.turn.snapshot import held_still
-from bots.turn.view import Verdict, View
+from bots.turn.view import Verdict, View, forgets
 from storage.contract import Document, DocumentStore, JsonObject, Write
 from storage.errors import StorageUnavailable
 
@@ -33,7 +34,8 @@ class OutsideDocuments:
         decider = _decider(document.value)
         before: Mapping[str, str | None] | None = None
         for _ in range(self._runtime.limits.loads if decider else 0):
-            view = View.parse(decider, [key], [], await self._store.load([decider, key]))
+            found = await self._store.load([decider, key])
+            view = View.parse(decider, [key], [], found, functools.partial(forgets, self._store, self._runtime.wall()))
             held = view.held[key]
             if held.note and held.note.decider != decider:
                 decider, before = held.note.decider, None

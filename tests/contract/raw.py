@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from typing import Any
 
 from storage import StateStorage
@@ -17,10 +18,12 @@ from storage.sqlite import SqliteStorage
 async def put(storage: StateStorage, key: str, text: bytes) -> None:
     """Store `text` as the document. On Cosmos DB it must be JSON: the service keeps nothing else."""
     if isinstance(storage, MemoryStorage):
-        storage._documents[key] = _Stored(text, "by hand")
+        storage._documents[key] = _Stored(text, "by hand", time.time())
     elif isinstance(storage, SqliteStorage):
         with sqlite3.connect(storage._path) as connection:
-            connection.execute("INSERT INTO documents VALUES (?, CAST(? AS TEXT), 'by hand')", (row_key(key), text))
+            connection.execute(
+                "INSERT INTO documents VALUES (?, CAST(? AS TEXT), 'by hand', ?)", (row_key(key), text, time.time())
+            )
         connection.close()
     elif isinstance(storage, BlobStorage):
         await storage._container.get_blob_client(blob_name(key)).upload_blob(text)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
-from storage import ABSENT, StateStorage, Write
+from config import Settings
+from storage import ABSENT, StateDecodeError, StateStorage, StorageUnavailable, Write, create_storage
+from tests.contract.stock import both_on_cosmos
+from tests.contract.test_expiry import make_container
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Unverified HTTPS request"),  # the stock client's, at an emulator
@@ -17,7 +20,8 @@ pytestmark = [
 KEYS = [
     "emulator/conversations/2a5f8b60-cafe-11ee|livechat",
     "emulator/users/9b0c-7|x",
-    "emulator/conversations/2a5f|livechat/users/9b0c",
+    "emulator/conversations/2a5f|livechat/users/9b0c/",
+    "/leading//double//",
     "msteams/conversations/19:meeting_MjA5@thread.v2;messageid=1700",
     "directline/users/dl_0123 Ωμέγα",
 ]
@@ -88,3 +92,50 @@ async def test_what_stock_deleted_is_absent_here_and_the_other_way_round(pair: t
 
     assert await ours.read(["a", "b"]) == {}
     assert await theirs.read(["a", "b"]) == {}
+
+
+async def pass_to_and_fro(ours: StateStorage, theirs: Any, key: str) -> None:
+    await theirs.write({key: {"n": 1}})
+    item = (await ours.read([key]))[key]
+    await ours.write({key: item | {"n": item["n"] + 1}})
+    assert (await theirs.read([key]))[key]["n"] == 2
+    await ours.delete([key])
+    assert await theirs.read([key]) == {}
+
+
+@pytest.mark.cosmos
+class TestSettingsOfTheStockStorage:
+    @pytest.mark.parametrize("key", KEYS)
+    async def test_items_with_a_key_suffix_are_found(self, cosmos_settings: Settings, key: str) -> None:
+        async with both_on_cosmos(cosmos_settings, key_suffix="-bot2") as pair:
+            await pass_to_and_fro(*pair, key)
+
+    @pytest.mark.parametrize("key", [*KEYS, "msteams/conversations/" + "a:19/" * 80, "é|" * 300])
+    async def test_items_with_cut_ids_are_found(self, cosmos_settings: Settings, key: str) -> None:
+        async with both_on_cosmos(cosmos_settings, compatibility_mode=True) as pair:
+            await pass_to_and_fro(*pair, key)
+
+    async def test_bots_with_different_suffixes_share_a_container(self, cosmos_settings: Settings) -> None:
+        keys = [KEYS[0], "x" * 400, "\ud800"]
+        one, other = (replace(cosmos_settings, cosmos_key_suffix=suffix) for suffix in ("-1", "-2"))
+        async with create_storage(one) as ours, create_storage(other) as theirs:
+            await ours.save({key: Write({"bot": 1}, ABSENT) for key in keys})
+            assert await theirs.load(keys) == {}
+            await theirs.save({key: Write({"bot": 2}, ABSENT) for key in keys})
+            assert [found.value for found in (await ours.load(keys)).values()] == [{"bot": 1}] * 3
+
+    async def test_an_item_that_stock_keeps_for_another_key_is_refused(self, cosmos_settings: Settings) -> None:
+        async with both_on_cosmos(cosmos_settings) as (ours, theirs):
+            await theirs.write({"a\t2": {"n": 1}})
+            with pytest.raises(StateDecodeError, match="another key") as refused:
+                await ours.load(["a\\"])
+            assert (refused.value.key, refused.value.where) == ("a\\", "realId")
+            assert (await theirs.read(["a\t2"]))["a\t2"]["n"] == 1
+
+    @pytest.mark.parametrize("path", ["/partitionKey", "/_partitionKey", "/realId"])
+    async def test_a_container_with_other_partitions_is_refused(self, cosmos_settings: Settings, path: str) -> None:
+        await make_container(cosmos_settings, path)
+        with pytest.raises(StorageUnavailable, match="copy its items") as refused:
+            await create_storage(cosmos_settings).__aenter__()
+        assert repr(cosmos_settings.cosmos_container) in str(refused.value)
+        assert path in str(refused.value)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from bots.turn.runtime import Limits, Runtime
 from storage.contract import ABSENT, ANY, Document, DocumentStore, Write
 from storage.errors import StorageConflict, StorageUnavailable
-from tests.exploration.turns import Again, Delivery, Next, Phase, Running, Script
+from storage.expiry import DAY
+from tests.exploration.turns import CONVERSATIONS, Again, Delivery, Next, Phase, Running, Script
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
@@ -50,6 +51,9 @@ class AskingStore(DocumentStore):
     """The contract, each call of which is handed to whoever drives the coroutine."""
 
     transactional: ClassVar[bool] = False
+
+    def life(self, key: str) -> int | None:
+        return DAY if key in CONVERSATIONS else None
 
     async def open(self) -> None:
         raise AssertionError

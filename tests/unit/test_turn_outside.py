@@ -21,7 +21,7 @@ async def storage() -> SeparateStorage:
     storage = SeparateStorage()
     conversation = Conversation({}, seen={USER: tag_of("t1", BEFORE)}, last=(USER,))
     etags = await storage.save({CONVERSATION: Write(build_conversation(conversation), ABSENT)})
-    note = Note(BEFORE, tag_of("t1", BEFORE), CONVERSATION, etags[CONVERSATION])
+    note = Note(BEFORE, tag_of("t1", BEFORE), CONVERSATION, etags[CONVERSATION], 0.0)
     value = build_document(Held(AFTER, TAG, note))
     assert value
     await storage.save({USER: Write(value, ABSENT)})

@@ -245,7 +245,7 @@ async def test_a_damaged_record_is_an_error_that_names_its_place(
 
 def test_a_document_reads_back_as_it_was_built() -> None:
     for before in (None, {}, {"name": "Ada"}):
-        held = Held({"n": 1}, tag_of("txn", {"n": 1}), Note(before, None, C, "7"), "8")
+        held = Held({"n": 1}, tag_of("txn", {"n": 1}), Note(before, None, C, "7", 1.5), "8")
         assert parse_document(D, Document(build_document(held) or {}, "8")) == held
 
 
