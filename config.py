@@ -40,6 +40,9 @@ class Settings:
     host: str = "localhost"
     port: int = 3978
     allow_unauthenticated: bool = False
+    max_request_bytes: int = 1_048_576
+    log_format: str = "text"
+    log_details: bool = False
     app_id: str = ""
     app_password: str = field(default="", repr=False)
     app_type: str = _ANY_TENANT
@@ -157,6 +160,12 @@ def _port(value: str) -> int:
     return int(value)
 
 
+def _bytes(value: str) -> int:
+    if not (re.fullmatch("[0-9]{4,8}", value) and int(value) >= 1024):
+        raise ValueError("1024 to 99999999")
+    return int(value)
+
+
 def _url(value: str) -> str:
     found = re.fullmatch(_URL, value, re.ASCII)
     if not (found and 0 < int(found[3] or 443) <= 65535):
@@ -188,6 +197,9 @@ _VARIABLES: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "HOST": ("host", _text(_HOST, "a host name or an IP address, without scheme and port")),
     "PORT": ("port", _port),
     "ALLOW_UNAUTHENTICATED": ("allow_unauthenticated", _flag),
+    "MAX_REQUEST_BYTES": ("max_request_bytes", _bytes),
+    "LOG_FORMAT": ("log_format", _one_of("text", "json")),
+    "LOG_DETAILS": ("log_details", _flag),
     "MicrosoftAppId": ("app_id", _text(r"[\w.-]+", "the application (client) id, a GUID")),
     "MicrosoftAppPassword": ("app_password", str),
     "MicrosoftAppType": ("app_type", _one_of(_ANY_TENANT, "SingleTenant", "UserAssignedMSI")),
