@@ -86,6 +86,8 @@ class MessagesEndpoint:
         except KeysUnavailable as error:
             raise refusal(web.HTTPServiceUnavailable, "the caller's token cannot be checked now") from error
         except Exception as error:  # whatever the SDK trips over in a token, the caller is not known
+            if isinstance(error, PermissionError):
+                note(why=error.args[0])  # a fixed text, of ours or of the SDK
             raise refusal(web.HTTPUnauthorized, "no valid token of a channel for this bot") from error
 
 
