@@ -99,6 +99,6 @@ def _fetch(url: str) -> dict[str, dict[str, Any]]:
 
 
 def _get(url: str) -> Any:
-    response = requests.get(url, timeout=ANSWER)
-    response.raise_for_status()
-    return response.json()
+    with requests.get(url, timeout=ANSWER) as response:
+        response.raise_for_status()
+        return response.json()

@@ -43,7 +43,7 @@ class Internet:
 
     async def metadata(self, request: web.Request) -> web.Response:
         if not self.is_up:
-            return web.Response(status=503)
+            return web.json_response({"error": "unavailable"}, status=503)
         return web.json_response({"jwks_uri": f"https://{request.host}/keys"})
 
     async def keys(self, request: web.Request) -> web.Response:
@@ -85,8 +85,10 @@ async def internet(folder: Path) -> AsyncIterator[Internet]:
         yield found
     finally:
         proxy.close()
+        for tunnel in tunnels:
+            tunnel.cancel()
+        await asyncio.gather(*tunnels, return_exceptions=True)
         await server.close()
-        await asyncio.gather(*tunnels)
 
 
 def _tunnel_to(port: int, tunnels: set[asyncio.Task[Any]]) -> Any:
@@ -99,10 +101,12 @@ def _tunnel_to(port: int, tunnels: set[asyncio.Task[Any]]) -> Any:
         writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
         pumps = [asyncio.create_task(_pump(reader, far_writer)), asyncio.create_task(_pump(far_reader, writer))]
-        await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-        for each in (writer, far_writer):
-            each.close()
-        await asyncio.wait(pumps)
+        try:
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            writer.transport.abort()
+            far_writer.transport.abort()
+            await asyncio.wait(pumps)
 
     return connect
 
