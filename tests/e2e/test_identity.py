@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +12,11 @@ import jwt
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from infra.local.bot_process import BotDidNotStartError
 from infra.local.channel import Channel
 from infra.local.emulators import azurite_for_identities, cosmos
+from tests.certificates import certificate as certificate_of
 from tests.e2e.conftest import Environment, Start
 
 CLIENT_ID = "11111111-2222-3333-4444-555555555555"
@@ -64,7 +59,7 @@ async def identity(machine: Environment) -> AsyncIterator[IdentityEndpoint]:
 @pytest.fixture(params=[pytest.param("blob", marks=pytest.mark.blob), pytest.param("cosmos", marks=pytest.mark.cosmos)])
 def keyless(request: pytest.FixtureRequest, machine: Environment, tmp_path: Path) -> Iterator[Environment]:
     """The environment of a process that has no key to its storage."""
-    certificate, private_key = _certificate(tmp_path)
+    certificate, private_key = certificate_of(tmp_path)
     start: Callable[[], AbstractContextManager[dict[str, str]]] = {
         "blob": lambda: azurite_for_identities(certificate, private_key),
         "cosmos": cosmos,
@@ -109,26 +104,3 @@ def _token(audience: str, expires: int) -> str:
         "exp": expires,
     }
     return jwt.encode(claims, "nobody checks this signature here, it is long enough", algorithm="HS256")
-
-
-def _certificate(folder: Path) -> tuple[Path, Path]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    paths = folder / "certificate.pem", folder / "key.pem"
-    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    paths[1].write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return paths
