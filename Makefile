@@ -4,14 +4,16 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 NEWEST := .venv-newest
+MINUTES := 3
 PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help run test test-newest lint emulators demo-restart demo-scale-out clean
+.PHONY: help run test test-newest fuzz lint emulators demo-restart demo-scale-out clean
 
 help:
 	@echo "make run            the bot on http://localhost:3978/api/messages, state in state.db"
 	@echo "make test           all tests, on the pinned SDKs and real emulators"
 	@echo "make test-newest    the storage tests again on the newest Azure SDKs"
+	@echo "make fuzz           hostile requests, guided by coverage, for MINUTES=3 (Linux)"
 	@echo "make lint           ruff and mypy"
 	@echo "make emulators      Azurite and a Cosmos DB server in the foreground, without Docker"
 	@echo "make demo-restart   watch the bot survive kill -9"
@@ -25,6 +27,10 @@ test: $(VENV)/.dev
 
 test-newest: $(NEWEST)/.dev
 	$(NEWEST)/bin/python -m pytest tests/contract $(ARGS)
+
+fuzz: $(VENV)/.dev
+	$(VENV)/bin/python $(PIP) "atheris>=3,<4"
+	$(VENV)/bin/python -m tests.fuzz $$((60 * $(MINUTES)))
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .

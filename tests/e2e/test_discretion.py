@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import sqlite3
 import urllib.parse
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from tests.issuers import APP_ID
 
 USER = "user-id-of-ada-lovelace"
 TEXT = "my PIN is 4711-0815"
+ROOT = Path(__file__).parents[2]
 LEAKING = ("-m", "tests.e2e.leaking_bot")
 
 
@@ -44,6 +46,12 @@ class Said:
             assert private not in everything, private
 
 
+@pytest.fixture
+def machine(machine: Environment) -> Environment:
+    """The same, for a program that is a module of the tests."""
+    return machine | {"PYTHONPATH": str(ROOT)}
+
+
 @pytest.fixture(params=["text", "json"])
 def log_format(request: pytest.FixtureRequest) -> Environment:
     return {"LOG_FORMAT": request.param}
@@ -61,14 +69,16 @@ async def test_a_conversation_with_failures_of_all_kinds_is_logged_without_what_
             assert await said.tell(conversation, "refused", bot) == 502
         for body in (b"{", b'{"text": "' + TEXT.encode(), TEXT.encode(), json.dumps({"text": TEXT}).encode()):
             said.answers.append(await _post(bot.url, body))
-        file.write_bytes(TEXT.encode() * 1000)
+        _change(file, "UPDATE documents SET value = ?", TEXT)  # unreadable: the bot's code fails with it
+        assert await said.tell(conversation, "storage", bot) == 201
+        _change(file, "DROP TABLE documents")
         assert await said.tell(conversation, "storage", bot) == 503
         base = bot.url.removesuffix("/api/messages")
         async with aiohttp.ClientSession() as http, http.get(f"{base}/readyz") as ready:
             said.answers.append(await ready.text())
         await bot.stop()
     said.assert_discreet(bot, conversation)
-    for name in ("ValueError", "KeyError", "RuntimeError", "RepliesNotDelivered", "StorageUnavailable"):
+    for name in ("ValueError", "KeyError", "RuntimeError", "RepliesNotDelivered", "StateDecode", "StorageUnavailable"):
         assert name in bot.log
     assert "leaking_bot.py" in bot.log
 
@@ -157,6 +167,11 @@ async def _post(url: str, body: bytes) -> str:
     async with aiohttp.ClientSession() as http, http.post(url, data=body, headers=headers) as answer:
         assert answer.status == 400
         return await answer.text()
+
+
+def _change(file: Path, statement: str, *values: str) -> None:
+    with contextlib.closing(sqlite3.connect(file)) as database, database:
+        database.execute(statement, values)
 
 
 _FORWARDERS: dict[int, tuple[asyncio.Server, list[asyncio.StreamWriter]]] = {}
