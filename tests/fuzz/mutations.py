@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 from typing import Any
@@ -72,9 +73,9 @@ def _change(value: dict[str, Any], chance: random.Random) -> None:
             break
     kind = chance.random()
     if kind < 0.6:
-        where[key] = chance.choice(ODD)
+        where[key] = copy.deepcopy(chance.choice(ODD))
     elif kind < 0.7:
-        where[key] = chance.choice(SEEDS).get(chance.choice(list(EMULATOR)))
+        where[key] = copy.deepcopy(chance.choice(SEEDS).get(chance.choice(list(EMULATOR))))
     elif kind < 0.8:
         where[key] = [where[key]] * chance.choice((1, 2, 200))
     elif kind < 0.9 and isinstance(where, dict):
