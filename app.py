@@ -19,7 +19,7 @@ from bots.endpoint import MessagesEndpoint
 from bots.header_deadline import HeaderDeadline
 from bots.local_only import local_only
 from bots.logs import log_loop_error, noted_txn, set_up
-from bots.refusals import refusals
+from bots.refusals import expectations, refusals
 from bots.state import ConversationState, UserState
 from bots.turn.middleware import TurnTransaction
 from bots.turn.protocol import Runtime
@@ -77,7 +77,9 @@ def create_app(settings: Settings, bot_factory: BotFactory = StateManagementBot)
     app[HEADS] = heads
     app.cleanup_ctx.append(_opened)
     app.on_cleanup.append(lambda _app: credentials.aclose())
-    app.router.add_post("/api/messages", MessagesEndpoint(adapter, bot, local_only=is_local).post)
+    app.router.add_post(
+        "/api/messages", MessagesEndpoint(adapter, bot, local_only=is_local).post, expect_handler=expectations
+    )
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/readyz", _readyz)
     return app

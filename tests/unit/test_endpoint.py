@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import random
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config import Settings
+from tests.fuzz.mutations import SEEDS, URL, mutate, seeds
 from tests.unit.http_channel import EMULATOR, Channel, channel
 
 
@@ -209,6 +211,21 @@ async def test_half_an_emoji_in_a_text_is_replaced_and_not_fatal(local: Channel)
     for text in ("hi", "Ada \ud83d", "cut \udc00"):
         assert (await local.post(local.body(text=text))).status == 201
     assert local.texts()[1] == "Thanks Ada \N{REPLACEMENT CHARACTER}. To see conversation data, type anything."
+
+
+async def test_activities_changed_at_random_are_taken_or_4xx_and_no_turn_runs_on_4xx(local: Channel) -> None:
+    chance = random.Random(20261122)  # noqa: S311 - repeatable
+    for number in range(600):
+        body = chance.choice(seeds()[: len(SEEDS)]).replace(URL.encode(), local.service_url.encode())
+        for _ in range(number % 4):
+            body = mutate(body, chance)
+        ran = len(local.turns)
+        answer = await local.post(body)
+        refused = 400 <= answer.status < 500
+        assert refused or answer.status in (200, 201, 501, 502), (answer.status, body)  # 502: a serviceUrl of nobody
+        if refused:
+            assert (await answer.json())["error"]
+            assert len(local.turns) == ran, body
 
 
 JSON = st.recursive(
