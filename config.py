@@ -33,6 +33,9 @@ class Settings:
     host: str = "localhost"
     port: int = 3978
     allow_unauthenticated: bool = False
+    max_request_bytes: int = 1_048_576
+    log_format: str = "text"
+    log_details: bool = False
     app_id: str = ""
     app_password: str = field(default="", repr=False)
     app_type: str = _ANY_TENANT
@@ -142,6 +145,9 @@ _VARIABLES: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "HOST": ("host", text(_HOST, "a host name or an IP address, without scheme and port")),
     "PORT": ("port", number(0, 65535, "1 to 65535, or 0 for any free port")),
     "ALLOW_UNAUTHENTICATED": ("allow_unauthenticated", flag),
+    "MAX_REQUEST_BYTES": ("max_request_bytes", number(1024, 99_999_999, "1024 to 99999999")),
+    "LOG_FORMAT": ("log_format", one_of("text", "json")),
+    "LOG_DETAILS": ("log_details", flag),
     "MicrosoftAppId": ("app_id", text(r"[\w.-]+", "the application (client) id, a GUID")),
     "MicrosoftAppPassword": ("app_password", str),
     "MicrosoftAppType": ("app_type", one_of(_ANY_TENANT, "SingleTenant", "UserAssignedMSI")),

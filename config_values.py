@@ -40,7 +40,7 @@ def flag(value: str) -> bool:
 
 def number(least: int, most: int, expected: str) -> Callable[[str], int]:
     def parse(value: str) -> int:
-        if not (re.fullmatch("[0-9]{1,5}", value) and least <= int(value) <= most):
+        if not (re.fullmatch("[0-9]{1,8}", value) and least <= int(value) <= most):
             raise ValueError(expected)
         return int(value)
 

@@ -156,7 +156,7 @@ class TurnTransaction(Middleware):
             await self._deliveries.deliver(scene.outlet, turn.txn, scene.received, replies)
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
-            _log.error("the channel did not take the replies of a turn: %s", reason)
+            _log.error("the channel did not take the replies of a turn: %s", error)
             raise RepliesNotDelivered(f"the turn is decided, its replies are not delivered: {reason}") from error
 
     @contextlib.asynccontextmanager

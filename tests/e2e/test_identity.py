@@ -12,14 +12,14 @@ import pytest
 from aiohttp import ClientSession
 from azure.cosmos import CosmosClient, PartitionKey
 from azure.storage.blob import BlobServiceClient
-from botbuilder.integration.aiohttp import ConfigurationServiceClientCredentialFactory
 
-from bots.adapter import BotIdentity
+from bots.credentials import BotCredentialsFactory, BotIdentity
 from infra.local.bot_process import BotDidNotStartError, BotProcess
 from infra.local.channel import Answer, Channel, Conversation
 from infra.local.emulators import AZURITE_ACCOUNT, AZURITE_KEY, azurite_for_identities, cosmos
+from tests.certificates import certificate
 from tests.e2e.conftest import Environment, Start
-from tests.e2e.identity import IdentityEndpoint, Place, RoleCheck, Trouble, certificate
+from tests.e2e.identity import IdentityEndpoint, Place, RoleCheck, Trouble
 from tests.infra.production import CLIENT_ID, up
 
 SOON = {"TURN_TIMEOUT": "2"}  # seconds: long enough for a turn, and nobody waits longer for one that cannot be
@@ -182,8 +182,9 @@ async def test_the_channels_token_is_of_the_same_identity(
         monkeypatch.setenv(name, machine[name])
     told = up({}).environment
     who = BotIdentity(told["MicrosoftAppId"], None, told["MicrosoftAppType"], told["MicrosoftAppTenantId"])
-    factory = ConfigurationServiceClientCredentialFactory(who)
+    factory = BotCredentialsFactory(who)
     scope = "https://api.botframework.com"
     credentials = await factory.create_credentials(CLIENT_ID, scope, "https://login.microsoftonline.com", True)
-    assert await asyncio.to_thread(credentials.get_access_token)
+    assert credentials.get_access_token()
+    await factory.aclose()
     assert [(each["resource"], each["client_id"]) for each in identity.asked] == [(scope, CLIENT_ID)]

@@ -32,7 +32,7 @@ from botbuilder.dialogs.prompts import ChoicePrompt, ConfirmPrompt, PromptOption
 from botbuilder.integration.aiohttp import CloudAdapter, ConfigurationBotFrameworkAuthentication
 from botbuilder.schema import Activity
 
-from bots.adapter import BotIdentity
+from bots.credentials import BotIdentity
 from bots.state import ConversationState, UserState
 from bots.turn.errors import for_bugs_only
 from bots.turn.middleware import TurnTransaction
