@@ -21,7 +21,18 @@ SOURCES = sorted(
     ]
 )
 BACKENDS = {"storage.blob", "storage.cosmos", "storage.memory", "storage.sqlite"}
-BACKENDS_MAY = {"base", "codec", "contract", "cosmos_account", "errors", "expiry", "keys", "limits", "remote"}
+BACKENDS_MAY = {
+    "base",
+    "codec",
+    "contract",
+    "cosmos_account",
+    "errors",
+    "expiry",
+    "keys",
+    "limits",
+    "remote",
+    "sqlite_file",
+}
 LINES = 220
 
 
