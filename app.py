@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 
 from aiohttp import web
@@ -16,6 +16,7 @@ from bots import StateManagementBot
 from bots.adapter import BotIdentity, create_adapter
 from bots.endpoint import MessagesEndpoint
 from bots.state import ConversationState, UserState
+from bots.turn.events import TurnObserver, unobserved
 from bots.turn.middleware import TurnTransaction
 from config import ConfigError, Settings, environment
 from storage import StateStorage, StorageError, StorageUnavailable, create_storage
@@ -24,6 +25,7 @@ BotFactory = Callable[[ConversationState, UserState], Bot]
 
 STORAGE = web.AppKey("storage", StateStorage)
 TURNS = web.AppKey("turns", TurnTransaction)
+LISTENS = web.AppKey[Callable[[str], Awaitable[None]]]("listens")  # wants to know the URL, in development
 OPEN_SECONDS = 10.0  # for the storage to answer before the process gives up
 SHUTDOWN_SECONDS = 15.0  # for the turns that run when the process is told to stop
 CANNOT_START = 2  # exit code
@@ -36,6 +38,8 @@ _STORAGE_VARIABLES = {
 
 def create_app(settings: Settings, bot_factory: BotFactory = StateManagementBot) -> web.Application:
     """Return the application: the bot at `POST /api/messages`, with `GET /healthz` and `GET /readyz`.
+
+    Without an app id and on loopback it also has a page for developers at `/`, and a local Direct Line.
 
     Args:
         settings: what the environment decides.
@@ -50,10 +54,10 @@ def create_app(settings: Settings, bot_factory: BotFactory = StateManagementBot)
         )
     )
     states = ConversationState(storage), UserState(storage)
-    turns = TurnTransaction(storage, *states)
+    app = web.Application()
+    turns = TurnTransaction(storage, *states, observer=_page(app, storage) if settings.is_local else unobserved)
     adapter.use(turns)
     bot = bot_factory(*states)
-    app = web.Application()
     app[STORAGE] = storage
     app[TURNS] = turns
     app.cleanup_ctx.append(_opened)
@@ -61,6 +65,16 @@ def create_app(settings: Settings, bot_factory: BotFactory = StateManagementBot)
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/readyz", _readyz)
     return app
+
+
+def _page(app: web.Application, storage: StateStorage) -> TurnObserver:
+    """Add the page for developers to the application; return what shows turns on it."""
+    from demos.page import Page  # in production it is never loaded, and need not be there
+
+    page = Page(storage)
+    page.mount(app)
+    app[LISTENS] = page.listens
+    return page.observe
 
 
 async def _opened(app: web.Application) -> AsyncIterator[None]:
@@ -109,6 +123,9 @@ async def serve(settings: Settings, bot_factory: BotFactory = StateManagementBot
         port = runner.addresses[0][1]
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         print(f"State bot on http://{host}:{port}/api/messages, state in {app[STORAGE]}", flush=True)
+        if LISTENS in app:
+            print(f"Talk to it, and see its state: http://{host}:{port}/", flush=True)
+            await app[LISTENS](f"http://{host}:{port}")
         await stop.wait()
     except StorageError as error:
         raise _unusable_storage(settings, str(error)) from error

@@ -15,7 +15,7 @@ import contextlib
 import logging
 import random
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
-from typing import Final
+from typing import Any, Final
 
 from botbuilder.core import ConversationState, Middleware, TurnContext
 
@@ -24,6 +24,7 @@ from bots.turn.context import TurnScene
 from bots.turn.delivery import Deliveries, delivery_id, is_answered_by_response
 from bots.turn.documents import TurnDocuments
 from bots.turn.errors import RepliesNotDelivered, TryAgain, TurnConflict
+from bots.turn.events import TurnEvent, TurnObserver, What, unobserved
 from bots.turn.protocol import Aborted, Committed, Redelivered, Runtime, Snapshot, begin, commit, mark_delivered, tidy
 from bots.turn.queue import ConversationQueue
 from bots.turn.recorded import record, restore
@@ -50,13 +51,20 @@ class TurnTransaction(Middleware):
         states: the scopes of state that take part, of the classes in `bots.state`; each document of theirs that the
             activity has is loaded with the turn.
         runtime: clocks, waiting, names and bounds.
+        observer: is told what happens.
 
     Raises, to the adapter's `on_turn_error` and on to the channel: `TurnConflict`, `RepliesNotDelivered` and the
     storage's `StorageUnavailable`, all of which mean that the activity is to be delivered again; and whatever the bot
     raises, after which nothing is stored or sent.
     """
 
-    def __init__(self, store: DocumentStore, *states: StoredState, runtime: Runtime | None = None) -> None:
+    def __init__(
+        self,
+        store: DocumentStore,
+        *states: StoredState,
+        runtime: Runtime | None = None,
+        observer: TurnObserver = unobserved,
+    ) -> None:
         for state in states:
             if not isinstance(state, StoredState):
                 raise TypeError(
@@ -68,6 +76,7 @@ class TurnTransaction(Middleware):
         self._store = store
         self._states = states
         self._runtime = runtime or Runtime()
+        self._observer = observer
         self._queue = ConversationQueue()
         self._deliveries = Deliveries()
         self._afterwards: set[asyncio.Task[None]] = set()
@@ -78,7 +87,11 @@ class TurnTransaction(Middleware):
         conversation = ConversationState(None).get_storage_key(context)
         async with self._queue.turn(conversation):
             scene = TurnScene(context)
-            turn, replies = await self._decide(scene, logic, conversation, arrived)
+            try:
+                turn, replies = await self._decide(scene, logic, conversation, arrived)
+            except Exception as error:
+                self._tell("failed", scene, reason=f"{type(error).__name__}: {error}")
+                raise
             await self._deliver(scene, turn, replies)
             if turn.txn and not is_answered_by_response(scene.received):
                 self._deliveries.settle(conversation, scene.received)
@@ -103,13 +116,17 @@ class TurnTransaction(Middleware):
             started = await begin(self._store, conversation, keys, name, received=arrived, runtime=self._runtime)
             if isinstance(started, Redelivered):
                 _log.info("redelivered: answered from the ledger")
+                self._tell("redelivered", scene, replies=len(started.replies))
                 return started, _restored(started, conversation, scene)
+            self._tell("loaded", scene, attempt=number + 1, documents=started.view.versions())
             turn, replies = await self._attempt(scene, logic, started, settled)
             if isinstance(turn, Committed):
+                self._tell("committed", scene, attempt=number + 1, documents=turn.etags, replies=len(replies))
                 if turn.txn:
                     self._deliveries.forget(conversation, settled)
                 return turn, replies
             _log.info("attempt %d of a turn lost: %s", number + 1, turn.reason)
+            self._tell("conflict", scene, attempt=number + 1, reason=turn.reason)
             if self._runtime.monotonic() - arrived > GIVE_UP_AFTER:
                 break
         raise TurnConflict(f"{conversation!r}: other turns were faster in {number + 1} attempts")
@@ -150,7 +167,13 @@ class TurnTransaction(Middleware):
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
             _log.error("the channel did not take the replies of a turn: %s", reason)
+            self._tell("undelivered", scene, reason=reason)
             raise RepliesNotDelivered(f"the turn is decided, its replies are not delivered: {reason}") from error
+        self._tell("done", scene)
+
+    def _tell(self, what: What, scene: TurnScene, **facts: Any) -> None:
+        conversation = ConversationState(None).get_storage_key(scene.context)
+        self._observer(TurnEvent(what, conversation, scene.received.id, facts))
 
     def _keys(self, context: TurnContext) -> list[str]:
         """The documents of the activity; a scope that it has none of (no user, say) is left out."""
