@@ -43,5 +43,5 @@ class Page:
         await self._replicas.announce(url)
 
     async def _close(self, _app: web.Application) -> None:
-        self._feed.close()
+        await self._feed.aclose()
         await self._channel.aclose()

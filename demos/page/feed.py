@@ -1,12 +1,11 @@
-"""The turns of this process as server-sent events, so that a page can show them as they happen.
+"""The turns of this process as a stream of events, so that a page can show them as they happen.
 
-https://html.spec.whatwg.org/multipage/server-sent-events.html
+Over a WebSocket, not as server-sent events: of those a browser has six to a host, over all its windows.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 import uuid
 from collections import deque
@@ -28,9 +27,8 @@ class Feed:
     def __init__(self) -> None:
         self._process = uuid.uuid4().hex[:8]
         self._number = 0
-        self._events: deque[tuple[int, str]] = deque(maxlen=_REMEMBERED)
-        self._wake: set[asyncio.Event] = set()
-        self._closing = False
+        self._events: deque[JsonObject] = deque(maxlen=_REMEMBERED)
+        self._streams: dict[web.WebSocketResponse, asyncio.Event] = {}
 
     def observe(self, event: TurnEvent) -> None:
         """Add what happened in a turn."""
@@ -41,42 +39,44 @@ class Feed:
         facts = {"type": activity["type"], "text": activity.get("text")}
         self._add("reply", f"{CHANNEL_ID}/conversations/{conversation}", activity.get("replyToId"), facts)
 
-    def close(self) -> None:
+    async def aclose(self) -> None:
         """End the streams."""
-        self._closing = True
-        self._wake_all()
+        for socket in tuple(self._streams):
+            await socket.close(code=1001, message=b"the bot stops")
 
-    async def stream(self, request: web.Request) -> web.StreamResponse:
-        """Answer with the events of one conversation, `conversation` in the query being its id."""
-        wanted = f"{CHANNEL_ID}/conversations/{request.query.get('conversation', '')}"
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
-        await response.prepare(request)
-        wake, last = asyncio.Event(), self._last_seen(request.headers.get("Last-Event-ID", ""))
-        self._wake.add(wake)
+    async def stream(self, request: web.Request) -> web.WebSocketResponse:
+        """Send the events of one conversation as JSON texts, those of the past first.
+
+        In the query, `conversation` is its id, and `after` the `id` of the last event that the client has seen.
+        """
+        conversation = f"{CHANNEL_ID}/conversations/{request.query.get('conversation', '')}"
+        socket = web.WebSocketResponse(heartbeat=30.0)
+        await socket.prepare(request)
+        wake = self._streams[socket] = asyncio.Event()
+        sending = asyncio.create_task(self._send(socket, wake, conversation, request.query.get("after", "")))
         try:
-            with suppress(ConnectionError):
-                await response.write(b"retry: 1000\n\n")
-                while not self._closing:
-                    wake.clear()
-                    for number, text in [each for each in self._events if each[0] > last]:
-                        last = number
-                        if json.loads(text)["conversation"] == wanted:
-                            await response.write(f"id: {self._process}.{number}\ndata: {text}\n\n".encode())
-                    await wake.wait()
+            async for _message in socket:
+                pass  # the client has nothing to say; this ends when it goes
         finally:
-            self._wake.discard(wake)
-        return response
+            sending.cancel()
+            del self._streams[socket]
+        return socket
+
+    async def _send(self, socket: web.WebSocketResponse, wake: asyncio.Event, conversation: str, after: str) -> None:
+        process, _, number = after.partition(".")
+        last = int(number) if process == self._process and number.isdecimal() else 0
+        with suppress(ConnectionError):
+            while not socket.closed:
+                wake.clear()
+                for event in [event for event in self._events if event["number"] > last]:
+                    last = event["number"]
+                    if event["conversation"] == conversation:
+                        await socket.send_json({**event, "id": f"{self._process}.{last}"})
+                await wake.wait()
 
     def _add(self, what: str, conversation: str, activity_id: str | None, facts: dict[str, Any]) -> None:
         self._number += 1
-        event = {"what": what, "at": time.time(), "conversation": conversation, "activity": activity_id, **facts}
-        self._events.append((self._number, json.dumps(event)))
-        self._wake_all()
-
-    def _wake_all(self) -> None:
-        for wake in self._wake:
+        told = {"number": self._number, "what": what, "at": time.time()}
+        self._events.append({**told, "conversation": conversation, "activity": activity_id, **facts})
+        for wake in self._streams.values():
             wake.set()
-
-    def _last_seen(self, event_id: str) -> int:
-        process, _, number = event_id.partition(".")
-        return int(number) if process == self._process and number.isdecimal() else 0

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from aiohttp import ClientError, ClientSession, ClientTimeout, web
+import asyncio
+from contextlib import suppress
+
+from aiohttp import ClientError, ClientSession, ClientWebSocketResponse, WSMsgType, web
 
 from demos.page.guard import refusal
 
@@ -16,23 +19,31 @@ async def relayed_post(url: str) -> web.Response:
         raise _no_answer(url) from error
 
 
-async def relayed_events(request: web.Request, replica: str) -> web.StreamResponse:
-    """Pass on the replica's server-sent events until it ends, or the page is closed."""
-    response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
-    query = {"conversation": request.query.get("conversation", "")}
-    last = {name: request.headers[name] for name in ("Last-Event-ID",) if name in request.headers}
-    try:
-        async with (
-            ClientSession(timeout=ClientTimeout(None)) as http,
-            http.get(f"{replica}/page/events", params=query, headers=last) as events,
-        ):
-            await response.prepare(request)
-            async for chunk in events.content.iter_any():
-                await response.write(chunk)
-    except (ClientError, ConnectionError) as error:
-        if not response.prepared:
-            raise _no_answer(replica) from error
-    return response
+async def relayed_stream(request: web.Request, url: str) -> web.WebSocketResponse:
+    """Pass on the texts of the WebSocket there until one of the two sides ends. Raises 502 where nobody answers."""
+    socket = web.WebSocketResponse(heartbeat=30.0)
+    async with ClientSession() as http:
+        try:
+            source = await http.ws_connect(url, params=dict(request.query), heartbeat=30.0)
+        except ClientError as error:
+            raise _no_answer(url) from error
+        await socket.prepare(request)
+        passing = asyncio.create_task(_pass(source, socket))
+        try:
+            async for _message in socket:
+                pass
+        finally:
+            passing.cancel()
+            await source.close()
+    return socket
+
+
+async def _pass(source: ClientWebSocketResponse, socket: web.WebSocketResponse) -> None:
+    with suppress(ConnectionError):
+        async for message in source:
+            if message.type == WSMsgType.TEXT:
+                await socket.send_str(message.data)
+    await socket.close(code=1001, message=b"the replica stops")
 
 
 def _no_answer(url: str) -> web.HTTPError:

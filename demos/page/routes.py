@@ -14,7 +14,7 @@ from demos.page.direct_line import json_object
 from demos.page.documents import stored_documents
 from demos.page.feed import Feed
 from demos.page.guard import guarded, refusal
-from demos.page.relay import relayed_events, relayed_post
+from demos.page.relay import relayed_post, relayed_stream
 from demos.page.replicas import Replicas
 from storage.base import StateStorage
 
@@ -88,7 +88,7 @@ class PageRoutes:
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         other = await self._other(request)
-        return await (self._feed.stream(request) if other is None else relayed_events(request, other))
+        return await (self._feed.stream(request) if other is None else relayed_stream(request, f"{other}/page/events"))
 
     async def _restart(self, request: web.Request) -> web.StreamResponse:
         other = await self._other(request)
