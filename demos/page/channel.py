@@ -6,7 +6,6 @@ https://learn.microsoft.com/azure/bot-service/rest-api/bot-framework-rest-direct
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import uuid
 from datetime import UTC, datetime
@@ -44,7 +43,6 @@ class LocalChannel:
     def __init__(self, store: DocumentStore) -> None:
         self._store = store
         self._transcripts: dict[str, Transcript] = {}
-        self._joining = asyncio.Lock()
         self._http: ClientSession | None = None
 
     async def aclose(self) -> None:
@@ -97,14 +95,14 @@ class LocalChannel:
         return str(entry["id"])
 
     async def _join(self, transcript: Transcript, user: JsonObject, route: Route) -> None:
-        async with self._joining:
+        async with transcript.joining:  # until the bot knows: what the user says comes after that
             if user["id"] in _people(transcript):
                 return
             entry = await transcript.append(_addressed(transcript, _joined(user)))
-        try:
-            await self._deliver(transcript, entry, route)
-        except NotTaken as error:  # its messages will get the same answer, and show it
-            _log.warning("the bot did not take that %s is here: %s", user["id"], error)
+            try:
+                await self._deliver(transcript, entry, route)
+            except NotTaken as error:  # its messages will get the same answer, and show it
+                _log.warning("the bot did not take that %s is here: %s", user["id"], error)
 
     async def _deliver(self, transcript: Transcript, entry: JsonObject, route: Route) -> None:
         try:

@@ -22,11 +22,13 @@ class Transcript:
     Attributes:
         conversation: its id.
         entries: all that is known here; entry n, counted from 1, is `entries[n - 1]`.
+        joining: held by the task that tells the bot who has come.
     """
 
     def __init__(self, store: DocumentStore, conversation: str) -> None:
         self.conversation = conversation
         self.entries: list[JsonObject] = []
+        self.joining = asyncio.Lock()
         self._store = store
         self._writing = asyncio.Lock()
         self._longer = asyncio.Condition()

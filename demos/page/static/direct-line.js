@@ -13,6 +13,8 @@ export class DirectLine {
     this.watermark = "";
     this.awaySince = null;
     this.query = ""; // which replica
+    this.#forget();
+    if (conversation !== null) this.knows();
   }
 
   async connect() {
@@ -27,7 +29,8 @@ export class DirectLine {
     );
   }
 
-  post(activity) {
+  async post(activity) {
+    await this.known;
     return ask(`${ROOT}/${encodeURIComponent(this.conversation)}/activities${this.query}`, {
       from: this.user,
       locale: navigator.language,
@@ -37,10 +40,15 @@ export class DirectLine {
     });
   }
 
+  #forget() {
+    this.known = new Promise((resolve) => (this.knows = resolve)); // the conversation: until then nothing can be said
+  }
+
   async #begin() {
     const begun = await ask(`${ROOT}${this.query}`, { user: this.user });
     this.conversation = begun.conversationId;
     this.watermark = "";
+    this.knows();
     this.on.begun(this.conversation);
   }
 
@@ -60,6 +68,7 @@ export class DirectLine {
 
   async #recover(error) {
     if (error.status === 404) {
+      this.#forget();
       this.on.gone("The storage does not know this conversation any more; this is a new one.");
       this.awaySince = null;
       await this.#begin().catch(() => this.#lost());

@@ -24,6 +24,7 @@ const turns = new Turns($("turns"));
 const line = new DirectLine(me, own ? localStorage.getItem("state-bot.conversation") : named.get("conversation"), {
   begun: (conversation) => {
     if (own) localStorage.setItem("state-bot.conversation", conversation);
+    else history.replaceState(null, "", `/?${new URLSearchParams({ conversation, user: me.id, name: me.name })}`);
     offerSecond();
   },
   activity: received,

@@ -71,10 +71,16 @@ export class Turns {
     this.ended.push(turn);
   }
 
+  // On Direct Line the SDK does not say which activity a reply answers; turns of a conversation do not overlap.
+  #answered({ activity }) {
+    const turns = [...this.ended, ...this.open];
+    return turns.findLast((turn) => turn.activity === activity) ?? turns.at(-1);
+  }
+
   #turn(event, replica) {
     const known =
       event.what === "reply" // told by the channel, maybe after the replica said that it is done
-        ? [...this.ended, ...this.open].findLast((turn) => turn.activity === event.activity) ?? this.open.at(-1)
+        ? this.#answered(event)
         : this.open.findLast((turn) => turn.activity === event.activity && turn.replica === replica);
     const begins = event.what === "redelivered" || (event.what === "loaded" && event.attempt === 1);
     if (known && !begins) return known;
