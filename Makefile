@@ -6,10 +6,11 @@ VENV := .venv
 NEWEST := .venv-newest
 PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help run test test-newest lint emulators demo-restart demo-scale-out clean
+.PHONY: help run chat test test-newest lint emulators demo-restart demo-scale-out clean
 
 help:
-	@echo "make run            the bot on http://localhost:3978/api/messages, state in state.db"
+	@echo "make run            the bot, and a page to talk to it: http://localhost:3978/"
+	@echo "make chat           talk to the running bot in the terminal"
 	@echo "make test           all tests, on the pinned SDKs and real emulators"
 	@echo "make test-newest    the storage tests again on the newest Azure SDKs"
 	@echo "make lint           ruff and mypy"
@@ -19,6 +20,9 @@ help:
 
 run: $(VENV)/.run
 	@$(VENV)/bin/python app.py
+
+chat: $(VENV)/.dev
+	@$(VENV)/bin/python -m demos.chat
 
 test: $(VENV)/.dev
 	$(VENV)/bin/python -m pytest $(ARGS)
@@ -41,7 +45,7 @@ demo-scale-out: $(VENV)/.dev
 	@$(VENV)/bin/python -m demos.scale_out
 
 clean:
-	rm -rf $(VENV) $(NEWEST) infra/local/node_modules
+	rm -rf $(VENV) $(NEWEST) infra/local/node_modules tests/clients/node_modules
 
 $(VENV)/.run: requirements.txt | $(VENV)/bin/python
 	$(VENV)/bin/python $(PIP) -r $<

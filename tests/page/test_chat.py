@@ -88,21 +88,24 @@ async def test_in_a_terminal_enter_sends_and_alt_enter_begins_a_line(bot: BotPro
         *command, cwd=APP.parent, stdin=its, stdout=its, stderr=its, env=environment
     )
     os.close(its)
-    seen = bytearray()
+    unread = ""
 
     def until(text: str) -> None:
-        while text not in re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", seen.decode(errors="ignore")):
-            seen.extend(os.read(ours, 65536))
+        nonlocal unread
+        while text not in unread:
+            unread += re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", os.read(ours, 65536).decode(errors="ignore"))
+        unread = unread.partition(text)[2]
 
-    async def sees(text: str) -> None:
-        await asyncio.wait_for(asyncio.to_thread(until, text), 30)
+    async def sees(*texts: str) -> None:
+        for text in texts:
+            await asyncio.wait_for(asyncio.to_thread(until, text), 30)
 
     try:
-        await sees("you:")
+        await sees("Welcome", "you:")
         os.write(ours, b"hi\r")
-        await sees("What is your name?")
+        await sees("What is your name?", "you:")
         os.write(ours, b"Ada\x1b\rLovelace\r")
-        await sees("Thanks Ada Lovelace.")
+        await sees("Thanks Ada Lovelace.", "you:")
         os.write(ours, b"\x04")
         assert await asyncio.wait_for(chat.wait(), 30) == 0
     finally:
