@@ -24,7 +24,7 @@ export class Documents {
       if (before?.mark === mark) continue;
       const { $turn, ...state } = each.value ?? {};
       if ($turn?.ledger) this.ledger.replaceChildren(ledger($turn.ledger));
-      const lines = each.value ? JSON.stringify(state, null, 2).split("\n") : [];
+      const lines = each.value ? JSON.stringify(state, null, 1).split("\n") : [];
       const version = (before?.version ?? 0) + (each.etag ? 1 : 0);
       this.seen.set(each.key, { mark, version, lines });
       const card = this.#card(each, $turn, lines, before?.lines, version);
@@ -72,7 +72,7 @@ function json(lines, before) {
 function record(turn) {
   const parts = [];
   if (turn.undo) parts.push(element("p", { className: "undo" }, "undo note: a turn that changes this document is being decided"));
-  parts.push(details("raw", "$turn, the transaction's own record", element("pre", {}, JSON.stringify(turn, null, 2))));
+  parts.push(details("raw", "$turn, as stored", element("pre", {}, JSON.stringify(turn, null, 2))));
   return parts;
 }
 
