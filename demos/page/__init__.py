@@ -36,12 +36,15 @@ class Page:
         self._routes.mount(app)
         DirectLine(self._channel, self._routes.route_of).mount(app)
         Connector(self._channel, self._feed.replied).mount(app)
-        app.on_shutdown.append(self._close)
+        app.on_shutdown.append(self._end_streams)
+        app.on_cleanup.append(self._close)
 
     async def listens(self, url: str) -> None:
         """Learn where the process listens: scheme, host and port. Raises what the storage raises."""
         await self._replicas.announce(url)
 
+    async def _end_streams(self, _app: web.Application) -> None:
+        await self._feed.aclose()  # they never end by themselves, and the server waits for all that runs
+
     async def _close(self, _app: web.Application) -> None:
-        await self._feed.aclose()
         await self._channel.aclose()

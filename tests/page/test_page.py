@@ -77,6 +77,16 @@ async def test_after_a_redelivery_to_a_new_process_the_reply_comes_again_and_not
     assert await window.count("Ada sent: three") == 2  # the new process cannot know that they had arrived
 
 
+async def test_a_bot_with_the_page_open_stops_at_once_and_in_order(context: BrowserContext, run: Run) -> None:
+    async with run(SQLITE_PATH="stopped.db") as bot:
+        window = await opened(context, address(bot))
+        await window.say("Hi", "What is your name?")
+        async with asyncio.timeout(10):  # the server would wait 15 s for what runs
+            assert await bot.stop() == 0
+        assert bot.log == ""
+        await window.page.get_by_role("status").get_by_text("The bot is away").wait_for()
+
+
 async def test_a_burst_of_twenty_is_taken_and_answered(window: Window) -> None:
     await window.press("Burst of 20")
     await window.sees("20 sent, 20 taken in")
