@@ -1,5 +1,6 @@
 // Puts the page together: who talks in which conversation, what the buttons do, what is shown of the state.
 
+import { Composer } from "./composer.js";
 import { DirectLine } from "./direct-line.js";
 import { Documents } from "./documents.js";
 import { element } from "./dom.js";
@@ -39,6 +40,7 @@ const line = new DirectLine(me, own ? localStorage.getItem("state-bot.conversati
     messages.note(reason, "bad");
   },
 });
+const composer = new Composer($("say"), $("text"), say);
 const replicas = new Replicas($("replica"), $("replica-choice"), (replica) => {
   line.query = replica ? `?replica=${encodeURIComponent(replica)}` : "";
 }, watchTurns);
@@ -106,17 +108,10 @@ async function deliverAgain(activity) {
   refresh();
 }
 
-function typed(otherwise) {
-  const text = $("text").value.trim();
-  $("text").value = "";
-  grow();
-  return text || otherwise;
-}
-
 const lessons = {
   async twice() {
     await pause(1010 - (Date.now() % 1000)); // the sample keeps the time in seconds: within one, nothing would change
-    const id = await say(typed("This arrives twice"));
+    const id = await say(composer.take() || "This arrives twice");
     if (id) await deliverAgain(id);
   },
   async burst() {
@@ -158,23 +153,6 @@ $("second").addEventListener("click", () => setTimeout(offerSecond));
 function offerSecond() {
   const user = `user-${crypto.randomUUID().slice(0, 8)}`;
   $("second").href = `/?${new URLSearchParams({ conversation: line.conversation, user, name: `User ${user.slice(-2)}` })}`;
-}
-
-$("say").addEventListener("submit", (event) => {
-  event.preventDefault();
-  const text = typed("");
-  if (text) say(text);
-});
-
-$("text").addEventListener("input", grow);
-$("text").addEventListener("keydown", (event) => {
-  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-  event.preventDefault();
-  $("say").requestSubmit();
-});
-
-function grow() {
-  $("text").rows = Math.min($("text").value.split("\n").length, 6);
 }
 
 // What is stored: asked for after each event, one request at a time, and now and then.
