@@ -8,10 +8,11 @@ CHECKERS := .venv-infra
 MINUTES := 3
 PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help run test test-newest fuzz lock lint emulators demo-restart demo-scale-out clean
+.PHONY: help run chat test test-newest fuzz lock lint emulators demo-restart demo-scale-out clean
 
 help:
-	@echo "make run            the bot on http://localhost:3978/api/messages, state in state.db"
+	@echo "make run            the bot, and a page to talk to it: http://localhost:3978/"
+	@echo "make chat           talk to the running bot in the terminal"
 	@echo "make test           all tests, on the pinned SDKs and real emulators"
 	@echo "make test-newest    the storage tests again on the newest Azure SDKs"
 	@echo "make fuzz           hostile requests, guided by coverage, for MINUTES=3 (Linux)"
@@ -23,6 +24,9 @@ help:
 
 run: $(VENV)/.run
 	@$(VENV)/bin/python app.py
+
+chat: $(VENV)/.dev
+	@$(VENV)/bin/python -m demos.chat
 
 test: $(VENV)/.dev $(CHECKERS)/.dev
 	$(VENV)/bin/python -m pytest $(ARGS)
@@ -49,7 +53,7 @@ demo-scale-out: $(VENV)/.dev
 	@$(VENV)/bin/python -m demos.scale_out
 
 clean:
-	rm -rf $(VENV) $(NEWEST) $(CHECKERS) infra/local/node_modules
+	rm -rf $(VENV) $(NEWEST) $(CHECKERS) infra/local/node_modules tests/clients/node_modules
 
 # Of requirements.txt and requirements-dev.txt, the versions that were tested; `make lock` takes the newest allowed.
 lock: $(VENV)/.dev

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from typing import Any
 
@@ -21,6 +21,7 @@ from bots.local_only import local_only
 from bots.logs import log_loop_error, noted_txn, set_up
 from bots.refusals import expectations, refusals
 from bots.state import ConversationState, UserState
+from bots.turn.events import TurnObserver, unobserved
 from bots.turn.middleware import TurnTransaction
 from bots.turn.runtime import Limits, Runtime
 from config import ConfigError, Settings, environment
@@ -37,6 +38,7 @@ SERVER_OPTIONS: dict[str, Any] = {
     "lingering_time": 1.0,  # seconds in which the rest of a refused body is thrown away
 }
 BACKLOG = 128  # connections that wait to be accepted
+LISTENS = web.AppKey[Callable[[str], Awaitable[None]]]("listens")  # wants to know the URL, in development
 OPEN_SECONDS = 10.0  # for the storage to answer before the process gives up
 SHUTDOWN_SECONDS = 15.0  # for the turns that run when the process is told to stop
 CANNOT_START = 2  # exit code
@@ -49,6 +51,8 @@ _STORAGE_VARIABLES = {
 
 def create_app(settings: Settings, bot_factory: BotFactory = StateManagementBot) -> web.Application:
     """Return the application: the bot at `POST /api/messages`, with `GET /healthz` and `GET /readyz`.
+
+    Without an app id and on loopback it also has a page for developers at `/`, and a local Direct Line.
 
     Args:
         settings: what the environment decides.
@@ -63,16 +67,17 @@ def create_app(settings: Settings, bot_factory: BotFactory = StateManagementBot)
     credentials = BotCredentialsFactory(identity)
     adapter = create_adapter(identity, credentials)
     states = ConversationState(storage), UserState(storage)
-    runtime = Runtime(new_txn=noted_txn, limits=Limits(turn=settings.turn_timeout))
-    turns = TurnTransaction(storage, *states, runtime=runtime)
-    adapter.use(turns)
-    bot = bot_factory(*states)
     heads = HeaderDeadline()
     is_local = not (settings.app_id or settings.allow_unauthenticated)
     app = web.Application(
         client_max_size=settings.max_request_bytes,
         middlewares=[heads.middleware, refusals, *([local_only] if is_local else [])],
     )
+    runtime = Runtime(new_txn=noted_txn, limits=Limits(turn=settings.turn_timeout))
+    observer = _page(app, storage) if settings.is_local else unobserved
+    turns = TurnTransaction(storage, *states, runtime=runtime, observer=observer)
+    adapter.use(turns)
+    bot = bot_factory(*states)
     app[STORAGE] = storage
     app[TURNS] = turns
     app[HEADS] = heads
@@ -84,6 +89,16 @@ def create_app(settings: Settings, bot_factory: BotFactory = StateManagementBot)
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/readyz", _readyz)
     return app
+
+
+def _page(app: web.Application, storage: StateStorage) -> TurnObserver:
+    """Add the page for developers to the application; return what shows turns on it."""
+    from demos.page import Page  # in production it is never loaded, and need not be there
+
+    page = Page(storage)
+    page.mount(app)
+    app[LISTENS] = page.listens
+    return page.observe
 
 
 async def _opened(app: web.Application) -> AsyncIterator[None]:
@@ -138,6 +153,9 @@ async def serve(settings: Settings, bot_factory: BotFactory = StateManagementBot
         port = listening.sockets[0].getsockname()[1]
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         print(f"State bot on http://{host}:{port}/api/messages, state in {app[STORAGE]}", flush=True)
+        if LISTENS in app:
+            print(f"Talk to it, and see its state: http://{host}:{port}/", flush=True)
+            await app[LISTENS](f"http://{host}:{port}")
         await stop.wait()
     except StorageError as error:
         raise _unusable_storage(settings, str(error)) from error

@@ -74,6 +74,11 @@ class Settings:
                 raise ConfigError(f"{variable} cannot be used; expected {error}") from None
         return cls(**given)
 
+    @property
+    def is_local(self) -> bool:
+        """Whether this is a developer's own: no channel of Azure's can reach it, nobody else's machine either."""
+        return not self.app_id and _is_loopback(self.host)
+
     def __post_init__(self) -> None:
         self._check_identity()
         self._check_host()

@@ -15,7 +15,7 @@ import contextlib
 import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Sequence
-from typing import Final
+from typing import Any, Final
 
 from botbuilder.core import ConversationState, Middleware, TurnContext
 
@@ -23,13 +23,8 @@ from bots.state import StoredState
 from bots.turn.context import TurnScene
 from bots.turn.delivery import Deliveries, delivery_id
 from bots.turn.documents import TurnDocuments
-from bots.turn.errors import (
-    DocumentNeeded,
-    RepliesNotDelivered,
-    TryAgain,
-    TurnConflict,
-    TurnTooSlow,
-)
+from bots.turn.errors import DocumentNeeded, RepliesNotDelivered, TryAgain, TurnConflict, TurnTooSlow
+from bots.turn.events import TurnEvent, TurnObserver, What, unobserved
 from bots.turn.protocol import Aborted, Committed, Redelivered, Runtime, Snapshot, begin, commit, mark_delivered, tidy
 from bots.turn.queue import ConversationQueue
 from bots.turn.recorded import record, restore
@@ -58,16 +53,24 @@ class TurnTransaction(Middleware):
             activity has is loaded with the turn. Another one that the logic uses joins them: its first turn
             begins twice.
         runtime: clocks, waiting, names and bounds.
+        observer: is told what happens.
 
     Raises, to the adapter's `on_turn_error` and on to the channel: `TurnConflict`, `TurnTooSlow`,
     `RepliesNotDelivered` and the storage's `StorageUnavailable`, all of which mean that the activity is to be
     delivered again; and whatever the bot raises, after which nothing is stored or sent.
     """
 
-    def __init__(self, store: DocumentStore, *states: StoredState, runtime: Runtime | None = None) -> None:
+    def __init__(
+        self,
+        store: DocumentStore,
+        *states: StoredState,
+        runtime: Runtime | None = None,
+        observer: TurnObserver = unobserved,
+    ) -> None:
         self._store = store
         self._scopes = Scopes(store, states)
         self._runtime = runtime or Runtime()
+        self._observer = observer
         self._queue = ConversationQueue()
         self._deliveries = Deliveries()
         self._settled = Settled()
@@ -79,9 +82,13 @@ class TurnTransaction(Middleware):
         conversation = ConversationState(None).get_storage_key(context)
         scene = TurnScene(context)
         async with contextlib.AsyncExitStack() as place:
-            async with self._in_time(conversation):
-                await place.enter_async_context(self._queue.turn(conversation))
-                turn, replies = await self._decide(scene, logic, conversation, arrived)
+            try:
+                async with self._in_time(conversation):
+                    await place.enter_async_context(self._queue.turn(conversation))
+                    turn, replies = await self._decide(scene, logic, conversation, arrived)
+            except Exception as error:
+                self._tell("failed", scene, reason=f"{type(error).__name__}: {error}")
+                raise
             await self._deliver(scene, turn, replies)
             if turn.txn and not is_answered_by_response(scene.received):
                 self._settled.add(conversation, scene.received)
@@ -107,7 +114,9 @@ class TurnTransaction(Middleware):
             started = await begin(self._store, conversation, keys, name, received=arrived, runtime=self._runtime)
             if isinstance(started, Redelivered):
                 _log.info("redelivered: answered from the ledger")
+                self._tell("redelivered", scene, replies=len(started.replies))
                 return started, _restored(started, conversation, scene)
+            self._tell("loaded", scene, attempt=lost + 1, documents=started.view.versions())
             try:
                 turn, replies = await self._attempt(scene, logic, started, settled)
             except DocumentNeeded as needed:
@@ -115,11 +124,13 @@ class TurnTransaction(Middleware):
                 keys.append(self._scopes.admitted(needed.key, scene.context, conversation))
                 continue
             if isinstance(turn, Committed):
+                self._tell("committed", scene, attempt=lost + 1, documents=turn.etags, replies=len(replies))
                 if turn.txn:
                     self._settled.forget(conversation, settled)
                 return turn, replies
             lost += 1
             _log.info("attempt %d of a turn lost: %s", lost, turn.reason)
+            self._tell("conflict", scene, attempt=lost, reason=turn.reason)
         raise TurnConflict(f"{conversation!r}: other turns were faster in {ATTEMPTS} attempts")
 
     async def _attempt(
@@ -157,7 +168,13 @@ class TurnTransaction(Middleware):
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
             _log.error("the channel did not take the replies of a turn: %s", error)
+            self._tell("undelivered", scene, reason=reason)
             raise RepliesNotDelivered(f"the turn is decided, its replies are not delivered: {reason}") from error
+        self._tell("done", scene)
+
+    def _tell(self, what: What, scene: TurnScene, **facts: Any) -> None:
+        conversation = ConversationState(None).get_storage_key(scene.context)
+        self._observer(TurnEvent(what, conversation, scene.received.id, facts))
 
     @contextlib.asynccontextmanager
     async def _in_time(self, conversation: str) -> AsyncIterator[None]:

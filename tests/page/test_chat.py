@@ -1,0 +1,114 @@
+"""The console client, `python -m demos.chat`, as a process: piped, and in a terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+import termios
+
+import pytest
+
+from infra.local.bot_process import APP, BotProcess
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+THANKS = "Thanks Ada. To see conversation data, type anything."
+
+
+async def piped(url: str, *lines: str, user: str) -> tuple[int | None, str, str]:
+    command = [sys.executable, "-m", "demos.chat", "--url", url, "--user", user]
+    pipe = subprocess.PIPE
+    chat = await asyncio.create_subprocess_exec(*command, cwd=APP.parent, stdin=pipe, stdout=pipe, stderr=pipe)
+    async with asyncio.timeout(60):
+        output, errors = await chat.communicate("".join(f"{line}\n" for line in lines).encode())
+    return chat.returncode, output.decode(), errors.decode()
+
+
+def origin(bot: BotProcess) -> str:
+    return bot.url.removesuffix("/api/messages")
+
+
+async def test_lines_from_a_pipe_hold_a_conversation_over_a_restart_and_a_redelivery(bot: BotProcess) -> None:
+    lines = ["hi", "Ada", "/resend", "/restart", "Do you know me?"]
+    code, output, errors = await piped(origin(bot), *lines, user="piped")
+    assert (code, errors) == (0, "")
+    assert output.count(f"bot: {THANKS}") == 1  # delivered twice, answered once
+    assert "-- delivered again" in output
+    assert "-- a new process: " in output
+    assert "bot: Ada sent: Do you know me?" in output
+
+
+async def test_the_state_is_shown_as_stored(bot: BotProcess) -> None:
+    _, output, _ = await piped(origin(bot), "hi", "Ada", "/state", user="shown")
+    documents = output[output.index("{") :]
+    user = json.JSONDecoder().raw_decode(documents, documents.index('{\n  "scope": "user"'))[0]
+    assert user["value"]["UserProfile"]["name"] == "Ada"
+    assert user["etag"]
+
+
+async def test_a_new_conversation_keeps_the_user(bot: BotProcess) -> None:
+    _, output, _ = await piped(origin(bot), "hi", "Ada", "/new", "And now?", user="moving")
+    assert output.count("Welcome to State Bot Sample.") == 2
+    assert "Ada sent: And now?" in output
+
+
+async def test_what_a_terminal_would_obey_is_not_printed(bot: BotProcess) -> None:
+    _, output, _ = await piped(origin(bot), "hi", "\x1b[31mred\x1b]0;title\x07", user="rude")
+    assert "Thanks" in output
+    answer = output[output.index("Thanks") :]
+    assert "\x1b" not in answer
+    assert "\x07" not in answer
+
+
+async def test_an_unknown_command_and_nothing_to_resend_say_so(bot: BotProcess) -> None:
+    code, output, _ = await piped(origin(bot), "/resend", "/wat", "", "/quit", "never said", user="lost")
+    assert code == 0
+    assert "-- nothing was said yet" in output
+    assert "-- commands: /restart /resend /state /new /quit" in output
+    assert "never said" not in output
+
+
+async def test_without_a_bot_it_says_how_to_start_one() -> None:
+    code, output, errors = await piped("http://127.0.0.1:1", "hi", user="alone")
+    assert (code, output) == (2, "")
+    assert errors == "chat: no bot at http://127.0.0.1:1: start it with `make run`\n"
+
+
+async def test_in_a_terminal_enter_sends_and_alt_enter_begins_a_line(bot: BotProcess) -> None:
+    ours, its = pty.openpty()
+    termios.tcsetwinsize(its, (24, 80))
+    command = [sys.executable, "-m", "demos.chat", "--url", origin(bot), "--user", "typing"]
+    environment = {**os.environ, "TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"}
+    chat = await asyncio.create_subprocess_exec(
+        *command, cwd=APP.parent, stdin=its, stdout=its, stderr=its, env=environment
+    )
+    os.close(its)
+    unread = ""
+
+    def until(text: str) -> None:
+        nonlocal unread
+        while text not in unread:
+            unread += re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", os.read(ours, 65536).decode(errors="ignore"))
+        unread = unread.partition(text)[2]
+
+    async def sees(*texts: str) -> None:
+        for text in texts:
+            await asyncio.wait_for(asyncio.to_thread(until, text), 30)
+
+    try:
+        await sees("Welcome", "you:")
+        os.write(ours, b"hi\r")
+        await sees("What is your name?", "you:")
+        os.write(ours, b"Ada\x1b\rLovelace\r")
+        await sees("Thanks Ada Lovelace.", "you:")
+        os.write(ours, b"\x04")
+        assert await asyncio.wait_for(chat.wait(), 30) == 0
+    finally:
+        if chat.returncode is None:
+            chat.kill()
+        os.close(ours)
