@@ -11,7 +11,7 @@ from aiohttp import web
 
 from demos.page.channel import LocalChannel
 from demos.page.direct_line import json_object
-from demos.page.guard import guarded, refusal
+from demos.page.guard import Refused, guarded
 from storage.contract import JsonObject
 
 Watch = Callable[[str, JsonObject], None]
@@ -49,7 +49,7 @@ class Connector:
 
     async def _take(self, request: web.Request, activity: JsonObject) -> web.Response:
         if not isinstance(activity.get("type"), str):
-            raise refusal(web.HTTPBadRequest, "expected an activity: a JSON object with a type")
+            raise Refused(web.HTTPBadRequest, "expected an activity: a JSON object with a type")
         conversation = request.match_info["conversation"]
         given = await self._channel.reply(conversation, activity)
         self._watch(conversation, activity)

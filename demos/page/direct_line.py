@@ -18,7 +18,7 @@ from urllib.parse import quote
 from aiohttp import WSMsgType, web
 
 from demos.page.channel import LocalChannel, NotTaken, Route, UnknownConversation, new_conversation
-from demos.page.guard import guarded, preflight, refusal
+from demos.page.guard import Refused, guarded, preflight
 from demos.page.transcript import Transcript
 from storage.contract import JsonObject
 
@@ -58,7 +58,7 @@ class DirectLine:
     async def _refresh(self, request: web.Request) -> web.Response:
         granted = _granted(request)
         if not granted:
-            raise refusal(web.HTTPForbidden, "only a token can be refreshed, and this is none", "BadArgument")
+            raise Refused(web.HTTPForbidden, "only a token can be refreshed, and this is none", "BadArgument")
         return web.json_response(_ticket(granted["conversation"], granted["user"]))
 
     async def _begin(self, request: web.Request) -> web.Response:
@@ -86,11 +86,11 @@ class DirectLine:
         user = _granted(request).get("user")
         activity = {**activity, "from": {**(activity.get("from") or {}), **user}} if user else activity
         if not activity.get("type") or not _user({"user": activity.get("from")}):
-            raise refusal(web.HTTPBadRequest, "expected an activity: a JSON object with type and from.id")
+            raise Refused(web.HTTPBadRequest, "expected an activity: a JSON object with type and from.id")
         try:
             said = await self._channel.say(transcript.conversation, activity, await self._route_of(request))
         except NotTaken as error:
-            raise refusal(web.HTTPBadGateway, str(error), "BotError") from error
+            raise Refused(web.HTTPBadGateway, str(error), "BotError") from error
         return web.json_response({"id": said})
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
@@ -113,7 +113,7 @@ class DirectLine:
         conversation = request.match_info["conversation"]
         granted = _granted(request).get("conversation", conversation)
         if granted != conversation:
-            raise refusal(web.HTTPForbidden, f"the token is for conversation {granted!r}", "BadArgument")
+            raise Refused(web.HTTPForbidden, f"the token is for conversation {granted!r}", "BadArgument")
         return await self._channel.transcript(conversation)
 
     async def _close_streams(self, _app: web.Application) -> None:
@@ -128,7 +128,7 @@ async def json_object(request: web.Request) -> JsonObject:
     except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
-        raise refusal(web.HTTPBadRequest, "the body is not a JSON object")
+        raise Refused(web.HTTPBadRequest, "the body is not a JSON object")
     return body
 
 
@@ -154,7 +154,7 @@ def _watermark(request: web.Request, transcript: Transcript) -> int:
         return 0
     if not (text.isascii() and text.isdecimal() and int(text) <= len(transcript.entries)):
         known = len(transcript.entries)
-        raise refusal(web.HTTPBadRequest, f"watermark {text!r} is none of this conversation's; expected 0 to {known}")
+        raise Refused(web.HTTPBadRequest, f"watermark {text!r} is none of this conversation's; expected 0 to {known}")
     return int(text)
 
 
@@ -180,7 +180,7 @@ def _granted(request: web.Request) -> JsonObject:
         grant = json.loads(base64.urlsafe_b64decode(bearer.removeprefix(_TICKET) + "=="))
         return {"conversation": str(grant["conversation"]), "user": _user(grant)}
     except (ValueError, KeyError, TypeError):
-        raise refusal(web.HTTPForbidden, "the token is none of this bot's", "BadArgument") from None
+        raise Refused(web.HTTPForbidden, "the token is none of this bot's", "BadArgument") from None
 
 
 def _user(body: JsonObject) -> JsonObject | None:

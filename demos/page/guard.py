@@ -1,19 +1,17 @@
 """Who may use what is for development only: programs and pages of this machine, and no page of another site.
 
-The bot listens on loopback, but any site that a developer visits can make the browser send requests there, also
-under a name of its own that resolves to 127.0.0.1 (DNS rebinding). `Host` and `Origin` give both away.
+The bot listens on loopback, but any site that a developer visits can make the browser send requests there. `Origin`
+gives it away; that it is no name of its own that resolves to 127.0.0.1 is `bots.local_only`'s to see.
 """
 
 from __future__ import annotations
 
 import functools
-import ipaddress
-import json
 from collections.abc import Awaitable, Callable
-from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 
+from bots.local_only import is_loopback
 from demos.page.channel import UnknownConversation
 from storage.errors import StorageError
 
@@ -22,10 +20,13 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _ALLOWED_HEADERS = "Authorization, Content-Type, X-Requested-With, X-MS-Bot-Agent"
 
 
-def refusal(kind: type[web.HTTPError], message: str, code: str = "BadArgument") -> web.HTTPError:
-    """Return an error as Direct Line words it, to be raised."""
-    body = json.dumps({"error": {"code": code, "message": message}})
-    return kind(text=body, content_type="application/json")
+class Refused(Exception):
+    """Raised for a request that is not served; `guarded` answers it as Direct Line words errors."""
+
+    def __init__(self, kind: type[web.HTTPError], message: str, code: str = "BadArgument") -> None:
+        super().__init__(message)
+        self.status = kind.status_code
+        self.code = code
 
 
 def guarded(handler: Handler) -> Handler:
@@ -33,24 +34,26 @@ def guarded(handler: Handler) -> Handler:
 
     @functools.wraps(handler)
     async def handle(request: web.Request) -> web.StreamResponse:
-        cross_origin = _cross_origin_headers(request)
+        headers: dict[str, str] = {}
         try:
+            headers = _cross_origin_headers(request)
             response = await handler(request)
         except UnknownConversation as error:
-            response = refusal(
-                web.HTTPNotFound, f"no conversation {str(error)!r} here: begin one with POST", "UnknownConversation"
-            )
+            unknown = f"no conversation {str(error)!r} here: begin one with POST"
+            response = _answer(Refused(web.HTTPNotFound, unknown, "UnknownConversation"))
         except StorageError as error:
-            response = refusal(web.HTTPServiceUnavailable, str(error), "StorageError")
-        except web.HTTPException as error:
-            response = error
+            response = _answer(Refused(web.HTTPServiceUnavailable, str(error), "StorageError"))
+        except Refused as refused:
+            response = _answer(refused)
         if not response.prepared:
-            response.headers.update(cross_origin)
-        if isinstance(response, web.HTTPException):
-            raise response
+            response.headers.update(headers)
         return response
 
     return handle
+
+
+def _answer(refused: Refused) -> web.StreamResponse:
+    return web.json_response({"error": {"code": refused.code, "message": str(refused)}}, status=refused.status)
 
 
 async def preflight(_request: web.Request) -> web.StreamResponse:
@@ -67,14 +70,6 @@ async def preflight(_request: web.Request) -> web.StreamResponse:
 
 def _cross_origin_headers(request: web.Request) -> dict[str, str]:
     origin = request.headers.get(hdrs.ORIGIN)
-    if not _is_of_this_machine(f"//{request.host}") or not (origin is None or _is_of_this_machine(origin)):
-        raise refusal(web.HTTPForbidden, "this is for programs and pages of this machine", "Forbidden")
+    if origin is not None and not is_loopback(origin):
+        raise Refused(web.HTTPForbidden, "this is for programs and pages of this machine", "Forbidden")
     return {hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: origin, hdrs.VARY: hdrs.ORIGIN} if origin else {}
-
-
-def _is_of_this_machine(url: str) -> bool:
-    try:
-        host = urlsplit(url).hostname or ""
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from aiohttp import ClientError, ClientSession, ClientWebSocketResponse, WSMsgType, web
 
-from demos.page.guard import refusal
+from demos.page.guard import Refused
 
 
 async def relayed_post(url: str) -> web.Response:
@@ -46,5 +46,5 @@ async def _pass(source: ClientWebSocketResponse, socket: web.WebSocketResponse) 
     await socket.close(code=1001, message=b"the replica stops")
 
 
-def _no_answer(url: str) -> web.HTTPError:
-    return refusal(web.HTTPBadGateway, f"{url} does not answer", "BotError")
+def _no_answer(url: str) -> Refused:
+    return Refused(web.HTTPBadGateway, f"{url} does not answer", "BotError")

@@ -13,7 +13,7 @@ from demos.page.channel import LocalChannel, NotTaken, Route
 from demos.page.direct_line import json_object
 from demos.page.documents import stored_documents
 from demos.page.feed import Feed
-from demos.page.guard import guarded, refusal
+from demos.page.guard import Refused, guarded
 from demos.page.relay import relayed_post, relayed_stream
 from demos.page.replicas import Replicas
 from storage.base import StateStorage
@@ -62,7 +62,7 @@ class PageRoutes:
     async def _file(self, request: web.Request) -> web.StreamResponse:
         file = _STATIC / request.match_info.get("file", "index.html")
         if file not in _STATIC.iterdir():
-            raise refusal(web.HTTPNotFound, "no such file", "NotFound")
+            raise Refused(web.HTTPNotFound, "no such file", "NotFound")
         return web.FileResponse(file, headers=_HEADERS)
 
     async def _about(self, _request: web.Request) -> web.Response:
@@ -81,9 +81,9 @@ class PageRoutes:
         try:
             await self._channel.deliver_again(conversation, activity, await self.route_of(request))
         except KeyError:
-            raise refusal(web.HTTPNotFound, f"no activity {activity!r} of a user in that conversation") from None
+            raise Refused(web.HTTPNotFound, f"no activity {activity!r} of a user in that conversation") from None
         except NotTaken as error:
-            raise refusal(web.HTTPBadGateway, str(error), "BotError") from error
+            raise Refused(web.HTTPBadGateway, str(error), "BotError") from error
         return web.json_response({"id": activity})
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
@@ -95,7 +95,7 @@ class PageRoutes:
         if other:
             return await relayed_post(f"{other}/page/restart")
         if self._replicas.me["url"] is None:
-            raise refusal(web.HTTPNotImplemented, "only `python app.py` can start itself again", "NotRestartable")
+            raise Refused(web.HTTPNotImplemented, "only `python app.py` can start itself again", "NotRestartable")
         response = web.json_response(self._replicas.me)
         await response.prepare(request)
         await response.write_eof()
@@ -106,7 +106,7 @@ class PageRoutes:
         if not wanted or wanted in (self._replicas.me["url"], _own_url(request)):
             return None
         if wanted not in await self._replicas.alive():
-            raise refusal(web.HTTPBadRequest, f"no replica of this bot listens at {wanted!r}", "UnknownReplica")
+            raise Refused(web.HTTPBadRequest, f"no replica of this bot listens at {wanted!r}", "UnknownReplica")
         return wanted
 
 

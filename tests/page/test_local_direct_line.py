@@ -273,7 +273,7 @@ async def test_pages_of_other_sites_are_refused(line: Line, header: str, value: 
         assert answer.status == 403
     answer = await line.ask("POST", "/conversations", {}, **{header: value})
     assert answer.status == 403
-    assert "programs and pages of this machine" in await error_of(answer)
+    assert "machine" in await answer.text()
 
 
 async def test_a_page_of_another_port_of_this_machine_may_use_direct_line(line: Line) -> None:
