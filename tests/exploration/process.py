@@ -1,0 +1,232 @@
+"""One process of the real middleware, which stops wherever it asks something of the world."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
+from typing import ClassVar
+
+from botbuilder.core import BotAdapter, TurnContext
+from botbuilder.schema import Activity, ChannelAccount, ConversationAccount, ConversationReference, ResourceResponse
+
+from bots.adapter import BotIdentity, create_adapter
+from bots.state import ConversationState, StoredState, UserState
+from bots.turn.errors import OnTurnError, TryAgain
+from bots.turn.middleware import TurnTransaction
+from bots.turn.runtime import Limits, Runtime
+from storage.base import StateStorage
+from storage.errors import StorageError
+from tests.exploration.actors import Answer, AskingStore, Operation, got
+from tests.exploration.loop import Loop
+from tests.exploration.picture import Painter
+from tests.exploration.turns import Turn
+
+CHANNEL = "test"
+PARTS = 2  # replies of each turn, to see that they come in order
+REFUSED = ("refused",)
+DONE = ("done",)
+LIMITS = Limits(loads=6, patience=0, tries=3)
+ON_TURN_ERROR = create_adapter(BotIdentity(None, None, "MultiTenant", None)).on_turn_error
+
+
+@dataclasses.dataclass(frozen=True)
+class Say:
+    """A reply to `turn`, on its way to the channel."""
+
+    turn: str
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Sleep:
+    """A task's wait for some time to pass, and how many it has made. How long it is, makes no difference."""
+
+    number: int
+
+
+Request = Operation | Say | Sleep
+
+
+def conversation_key(name: str) -> str:
+    """The key of a conversation's document."""
+    return f"{CHANNEL}/conversations/{name}"
+
+
+def user_key(name: str) -> str:
+    """The key of a user's document."""
+    return f"{CHANNEL}/users/{name}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """What a process runs.
+
+    Attributes:
+        on_turn_error: the adapter's.
+        around_logic: what the bot's logic runs in.
+    """
+
+    transactional: bool = False
+    limits: Limits = LIMITS
+    on_turn_error: OnTurnError = ON_TURN_ERROR
+    around_logic: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
+
+
+class BotError(Exception):
+    """What a bot raises that has a bug."""
+
+
+class Process:
+    """A process: deliveries are given to it, and what it asks is answered, one at a time.
+
+    Attributes:
+        asked: what each task waits for.
+        ended: how deliveries have ended since the last look: "acknowledged", "again", or something that must not be.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.asked: dict[str, Request] = {}
+        self.ended: dict[str, str] = {}
+        self._answers: dict[str, asyncio.Future[Answer]] = {}
+        self._program = program
+        self._loop = Loop(self._shared)  # type: ignore[abstract]  # what it lacks is never called
+        store = (_Transactional if program.transactional else _Separate)(self.ask)
+        self._states = ConversationState(store), UserState(store)
+        runtime = Runtime(
+            wall=self._loop.time,
+            monotonic=self._loop.time,
+            sleep=self._sleep,
+            new_txn=self._new_txn,
+            limits=program.limits,
+        )
+        self._turns = TurnTransaction(store, *self._states, runtime=runtime)
+        self._adapter = _Adapter(self.ask)
+        self._adapter.use(self._turns)
+        self._adapter.on_turn_error = program.on_turn_error
+
+    def deliver(self, delivery: str, turn: Turn, now: float) -> None:
+        """Let the channel deliver the turn's activity; `delivery` is a name of its own."""
+        self._loop.now = now
+        self._loop.begin(delivery, self._take(delivery, turn), hash((delivery, turn)))
+        self._loop.run()
+
+    def answer(self, task: str, answer: Answer, now: float) -> None:
+        """Answer what the task asks."""
+        self._loop.now = now
+        del self.asked[task]
+        work = next(work for work in self._loop.alive.values() if work.name == task)
+        work.chain = hash((work.chain, answer))
+        self._answers.pop(task).set_result(answer)
+        self._loop.run()
+
+    def fingerprint(self) -> object:
+        """All that its future depends on."""
+        alive = frozenset((work.name, work.chain) for work in self._loop.alive.values())
+        return self._shared(), alive, frozenset(self.asked.items())
+
+    @property
+    def hangs(self) -> bool:
+        """Whether tasks wait, and for nothing that the world could give them."""
+        return bool(self._loop.alive) and not self.asked
+
+    def kill(self) -> None:
+        """End it where it is."""
+        self._loop.close()
+
+    async def ask(self, request: Request) -> Answer:
+        """What a task calls to ask the world."""
+        name = self._loop.work().name
+        self.asked[name] = request
+        future = self._answers[name] = self._loop.create_future()
+        answer: Answer = await future
+        return answer
+
+    def _shared(self) -> object:
+        names = {task: work.name for task, work in self._loop.alive.items()}
+        return Painter((StateStorage, StoredState, Runtime, Loop), names).draw(self._turns)
+
+    async def _sleep(self, _seconds: float) -> None:
+        work = self._loop.work()
+        work.sleeps += 1
+        await self.ask(Sleep(work.sleeps))
+
+    def _new_txn(self) -> str:
+        work = self._loop.work()
+        work.names += 1
+        return f"{work.name}-{work.names}"
+
+    async def _take(self, delivery: str, turn: Turn) -> None:
+        """What the endpoint does with an activity, and what it answers."""
+        context = TurnContext(self._adapter, _activity(turn))
+        try:
+            await self._adapter.run_pipeline(context, lambda context: self._bot(context, turn))
+        except (StorageError, TryAgain):
+            self.ended[delivery] = "again"
+        except Exception as error:
+            self.ended[delivery] = f"failed with {error!r}"
+        else:
+            self.ended[delivery] = "acknowledged"
+
+    async def _bot(self, context: TurnContext, turn: Turn) -> None:
+        """Adds the turn's letter to the documents that it changes, and tells all that it saw."""
+        properties = dict(zip(turn.keys, (state.create_property("log") for state in self._states), strict=True))
+        with self._program.around_logic():
+            changed, reply = turn.run({key: await each.get(context) for key, each in properties.items()})
+            for part in range(1, PARTS + 1):
+                await context.send_activity(f"{part} {reply}")
+            for key, text in changed.items():
+                await properties[key].set(context, text)
+            for state in self._states:
+                await state.save_changes(context)
+            if turn.raises:
+                raise BotError
+
+
+class _Adapter(BotAdapter):
+    """The way to the channel."""
+
+    def __init__(self, ask: Callable[[Request], Awaitable[Answer]]) -> None:
+        super().__init__()
+        self._ask = ask
+
+    async def send_activities(self, context: TurnContext, activities: list[Activity]) -> list[ResourceResponse]:
+        for activity in activities:
+            if await self._ask(Say(activity.reply_to_id, activity.text)) == REFUSED:
+                raise ConnectionError("the channel did not take a reply")
+        return [ResourceResponse(id="sent") for _ in activities]
+
+    async def update_activity(self, context: TurnContext, activity: Activity) -> None:
+        raise AssertionError("no turn does that")
+
+    async def delete_activity(self, context: TurnContext, reference: ConversationReference) -> None:
+        raise AssertionError("no turn does that")
+
+
+class _Separate(AskingStore, StateStorage):
+    """The contract, each call of which asks the world."""
+
+    def __init__(self, ask: Callable[[Request], Awaitable[Answer]]) -> None:
+        super().__init__()
+        self._ask = ask
+
+    async def ask(self, operation: Operation) -> Answer:
+        return got(await self._ask(operation))
+
+
+class _Transactional(_Separate):
+    transactional: ClassVar[bool] = True
+
+
+def _activity(turn: Turn) -> Activity:
+    return Activity(
+        type="message",
+        id=turn.name,
+        channel_id=CHANNEL,
+        service_url="https://test",
+        conversation=ConversationAccount(id=turn.conversation),
+        from_property=ChannelAccount(id=turn.others[0]),
+        recipient=ChannelAccount(id="bot"),
+    )
