@@ -124,6 +124,16 @@ class SavesTwice(StateModel):
             StateModel.save(self, 0, 0, False)
 
 
+class OnlyReads(StateModel):
+    """Turns that load and save, and change nothing."""
+
+    @rule()
+    def load_and_save(self) -> None:
+        StateModel.begin_anew(self, 0)
+        StateModel.load(self, 0, 0, False)
+        StateModel.save(self, 0, 0, False)
+
+
 def model(machine: type[StateModel], conversation: type, user: type, *rules: str) -> type[StateModel]:
     """The machine for these classes, with these of its rules only."""
     without = dict.fromkeys(set(RULES) - set(rules))
@@ -141,9 +151,7 @@ def test_model_finds(fault: type[StoredState], rules: tuple[str, ...]) -> None:
     ("machine", "rules", "error"),
     [
         pytest.param(SavesTwice, (), StorageConflict, id="a second save conflicts with the first"),
-        pytest.param(
-            StateModel, ("load", "save"), (AssertionError, AttributeError), id="a turn that only reads writes"
-        ),
+        pytest.param(OnlyReads, (), AssertionError, id="a turn that only reads writes"),
         pytest.param(StateModel, ("get", "clear"), AssertionError, id="what was cleared is back"),
         pytest.param(StateModel, ("delete",), KeyError, id="delete before load"),
         pytest.param(StateModel, ("remove",), KeyError, id="removing what is not there"),
