@@ -4,15 +4,19 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 NEWEST := .venv-newest
+CHECKERS := .venv-infra
+MINUTES := 3
 PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help run test test-newest lint emulators demo-restart demo-scale-out clean
+.PHONY: help run test test-newest fuzz lock lint emulators demo-restart demo-scale-out clean
 
 help:
 	@echo "make run            the bot on http://localhost:3978/api/messages, state in state.db"
 	@echo "make test           all tests, on the pinned SDKs and real emulators"
 	@echo "make test-newest    the storage tests again on the newest Azure SDKs"
+	@echo "make fuzz           hostile requests, guided by coverage, for MINUTES=3 (Linux)"
 	@echo "make lint           ruff and mypy"
+	@echo "make lock           the newest versions that the requirements allow, with hashes"
 	@echo "make emulators      Azurite and a Cosmos DB server in the foreground, without Docker"
 	@echo "make demo-restart   watch the bot survive kill -9"
 	@echo "make demo-scale-out watch three replicas and a burst of messages, beside the stock storages"
@@ -20,11 +24,15 @@ help:
 run: $(VENV)/.run
 	@$(VENV)/bin/python app.py
 
-test: $(VENV)/.dev
+test: $(VENV)/.dev $(CHECKERS)/.dev
 	$(VENV)/bin/python -m pytest $(ARGS)
 
 test-newest: $(NEWEST)/.dev
 	$(NEWEST)/bin/python -m pytest tests/contract $(ARGS)
+
+fuzz: $(VENV)/.dev
+	$(VENV)/bin/python $(PIP) "atheris>=3,<4"
+	$(VENV)/bin/python -m tests.fuzz $$((60 * $(MINUTES)))
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .
@@ -41,19 +49,32 @@ demo-scale-out: $(VENV)/.dev
 	@$(VENV)/bin/python -m demos.scale_out
 
 clean:
-	rm -rf $(VENV) $(NEWEST) infra/local/node_modules
+	rm -rf $(VENV) $(NEWEST) $(CHECKERS) infra/local/node_modules
 
-$(VENV)/.run: requirements.txt | $(VENV)/bin/python
-	$(VENV)/bin/python $(PIP) -r $<
+# Of requirements.txt and requirements-dev.txt, the versions that were tested; `make lock` takes the newest allowed.
+lock: $(VENV)/.dev
+	$(VENV)/bin/python $(PIP) uv
+	@for file in requirements requirements-dev; do \
+		$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+			--no-annotate --no-emit-index-url --no-emit-find-links $$file.txt -o $$file.lock.new || exit 1; \
+		echo "# The versions that the tests run on, with the hashes of their files: made by \`make lock\` from $$file.txt." \
+			| cat - $$file.lock.new > $$file.lock; rm $$file.lock.new; done
+
+$(VENV)/.run: requirements.lock | $(VENV)/bin/python
+	$(VENV)/bin/python $(PIP) --require-hashes -r $<
 	@touch $@
 
-$(VENV)/.dev: requirements-dev.txt requirements.txt | $(VENV)/bin/python
-	$(VENV)/bin/python $(PIP) -r $<
+$(VENV)/.dev: requirements-dev.lock | $(VENV)/bin/python
+	$(VENV)/bin/python $(PIP) --require-hashes -r $<
 	@touch $@ $(VENV)/.run
 
 $(NEWEST)/.dev: requirements-newest.txt requirements-newest-peers.txt | $(NEWEST)/bin/python
 	$(NEWEST)/bin/python $(PIP) -r $<
 	$(NEWEST)/bin/python $(PIP) --no-deps -r requirements-newest-peers.txt
+	@touch $@
+
+$(CHECKERS)/.dev: requirements-infra.txt | $(CHECKERS)/bin/python
+	$(CHECKERS)/bin/python $(PIP) -r $<
 	@touch $@
 
 %/bin/python:

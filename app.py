@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, suppress
+from typing import Any
 
 from aiohttp import web
 from botbuilder.core import Bot
 
 from bots import StateManagementBot
-from bots.adapter import BotIdentity, create_adapter
+from bots.adapter import create_adapter
+from bots.credentials import BotCredentialsFactory, BotIdentity
 from bots.endpoint import MessagesEndpoint
+from bots.header_deadline import HeaderDeadline
+from bots.local_only import local_only
+from bots.logs import log_loop_error, noted_txn, set_up
+from bots.refusals import expectations, refusals
 from bots.state import ConversationState, UserState
 from bots.turn.middleware import TurnTransaction
+from bots.turn.runtime import Limits, Runtime
 from config import ConfigError, Settings, environment
 from storage import StateStorage, StorageError, StorageUnavailable, create_storage
 
@@ -24,6 +30,13 @@ BotFactory = Callable[[ConversationState, UserState], Bot]
 
 STORAGE = web.AppKey("storage", StateStorage)
 TURNS = web.AppKey("turns", TurnTransaction)
+HEADS = web.AppKey("heads", HeaderDeadline)
+SERVER_OPTIONS: dict[str, Any] = {
+    "access_log": None,
+    "auto_decompress": False,  # no channel compresses what it sends: it would be work for attackers to order
+    "lingering_time": 1.0,  # seconds in which the rest of a refused body is thrown away
+}
+BACKLOG = 128  # connections that wait to be accepted
 OPEN_SECONDS = 10.0  # for the storage to answer before the process gives up
 SHUTDOWN_SECONDS = 15.0  # for the turns that run when the process is told to stop
 CANNOT_START = 2  # exit code
@@ -44,20 +57,30 @@ def create_app(settings: Settings, bot_factory: BotFactory = StateManagementBot)
     Raises ValueError where a setting cannot be parsed. The storage is opened when the application starts.
     """
     storage = create_storage(settings)
-    adapter = create_adapter(
-        BotIdentity(
-            settings.app_id or None, settings.app_password or None, settings.app_type, settings.app_tenant_id or None
-        )
+    identity = BotIdentity(
+        settings.app_id or None, settings.app_password or None, settings.app_type, settings.app_tenant_id or None
     )
+    credentials = BotCredentialsFactory(identity)
+    adapter = create_adapter(identity, credentials)
     states = ConversationState(storage), UserState(storage)
-    turns = TurnTransaction(storage, *states)
+    runtime = Runtime(new_txn=noted_txn, limits=Limits(turn=settings.turn_timeout))
+    turns = TurnTransaction(storage, *states, runtime=runtime)
     adapter.use(turns)
     bot = bot_factory(*states)
-    app = web.Application()
+    heads = HeaderDeadline()
+    is_local = not (settings.app_id or settings.allow_unauthenticated)
+    app = web.Application(
+        client_max_size=settings.max_request_bytes,
+        middlewares=[heads.middleware, refusals, *([local_only] if is_local else [])],
+    )
     app[STORAGE] = storage
     app[TURNS] = turns
+    app[HEADS] = heads
     app.cleanup_ctx.append(_opened)
-    app.router.add_post("/api/messages", MessagesEndpoint(adapter, bot).post)
+    app.on_cleanup.append(lambda _app: credentials.aclose())
+    app.router.add_post(
+        "/api/messages", MessagesEndpoint(adapter, bot, local_only=is_local).post, expect_handler=expectations
+    )
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/readyz", _readyz)
     return app
@@ -98,15 +121,21 @@ async def serve(settings: Settings, bot_factory: BotFactory = StateManagementBot
         app = create_app(settings, bot_factory)
     except ValueError as error:  # its text may hold a secret: an SDK repeats what it cannot parse
         raise _unusable_storage(settings, "its SDK cannot use the settings") from error
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+    runner = web.AppRunner(app, shutdown_timeout=SHUTDOWN_SECONDS, **SERVER_OPTIONS)
     stop = asyncio.Event()
+    listening: asyncio.Server | None = None
+    asyncio.get_running_loop().set_exception_handler(log_loop_error)
     for number in (signal.SIGTERM, signal.SIGINT):
         with suppress(NotImplementedError):  # Windows: there Ctrl-C cancels this task
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
         await runner.setup()
-        await web.TCPSite(runner, settings.host, settings.port).start()
-        port = runner.addresses[0][1]
+        assert runner.server is not None
+        connections = app[HEADS].factory(runner.server)
+        listening = await asyncio.get_running_loop().create_server(
+            connections, settings.host, settings.port, backlog=BACKLOG
+        )
+        port = listening.sockets[0].getsockname()[1]
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         print(f"State bot on http://{host}:{port}/api/messages, state in {app[STORAGE]}", flush=True)
         await stop.wait()
@@ -115,6 +144,8 @@ async def serve(settings: Settings, bot_factory: BotFactory = StateManagementBot
     except OSError as error:
         raise ConfigError(f"cannot listen on HOST={settings.host}, PORT={settings.port}: {error.strerror}") from error
     finally:
+        if listening:
+            listening.close()
         await runner.cleanup()
 
 
@@ -127,10 +158,10 @@ def _unusable_storage(settings: Settings, reason: str) -> ConfigError:
 
 def main(bot_factory: BotFactory = StateManagementBot) -> int:
     """Start the bot from the environment, yours or the sample's; return the process's exit code."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("azure").setLevel(logging.ERROR)  # it logs each request, and what we raise anyway
     try:
-        asyncio.run(serve(Settings.from_env(environment()), bot_factory))
+        settings = Settings.from_env(environment())
+        set_up(settings.log_format, details=settings.log_details)
+        asyncio.run(serve(settings, bot_factory))
     except ConfigError as error:
         print(f"state bot: {error}", file=sys.stderr)
         return CANNOT_START

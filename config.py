@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import ipaddress
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,16 +13,13 @@ from typing import Any, Final, Self
 from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 
+from config_values import BASE64, connection_string, flag, number, one_of, seconds, text, url
+
 _ANY_TENANT: Final = "MultiTenant"
 _HOST: Final = r"[\w-]{1,63}(\.[\w-]{1,63})*|(?=(.*:){2})[\dA-Fa-f:.]+(%\w+)?"
 _FILE: Final = "(?i)(?!:memory:$|file:|.*(://|key=|signature=)).+"
 _CONTAINER_NAME: Final = "(?=.{3,63}$)[a-z0-9](-?[a-z0-9])*"
-_BASE64: Final = "([A-Za-z0-9+/]{4})*[A-Za-z0-9+/]{2}([A-Za-z0-9+/]{2}|[A-Za-z0-9+/]=|==)"
-DEVELOPMENT_STORAGE: Final = (  # the published account of Azurite, which UseDevelopmentStorage=true stands for
-    "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50"
-    "uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1"
-)
-_URL: Final = r"(?i)https?://([\w.-]+|\[[\da-f:.]+])(:(\d{1,5}))?(/[\w/-]*)?"
+_KEY_SUFFIX: Final = r"(?!.*\.$)[^\\?/#*=;\"\s\x00-\x1f\x7f-\x9f]{1,100}"
 
 
 class ConfigError(Exception):
@@ -32,14 +28,14 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything the environment decides. Secrets are not shown in repr.
-
-    Raises `ConfigError` for settings that do not go together.
-    """
+    """Everything the environment decides, secrets not shown in repr. Raises `ConfigError` where it does not fit."""
 
     host: str = "localhost"
     port: int = 3978
     allow_unauthenticated: bool = False
+    max_request_bytes: int = 1_048_576
+    log_format: str = "text"
+    log_details: bool = False
     app_id: str = ""
     app_password: str = field(default="", repr=False)
     app_type: str = _ANY_TENANT
@@ -54,6 +50,13 @@ class Settings:
     cosmos_key: str = field(default="", repr=False)
     cosmos_database: str = "bot-state"
     cosmos_container: str = "state"
+    cosmos_key_suffix: str = ""
+    cosmos_compatibility_mode: bool = False
+    expire_conversation_days: int | None = None  # None: never
+    expire_user_days: int | None = None
+    expire_private_days: int | None = None
+    cosmos_stale_reads: bool = False
+    turn_timeout: float = 12.0
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
@@ -107,6 +110,8 @@ class Settings:
     def _check_cosmos(self) -> None:
         if not self.cosmos_endpoint:
             raise ConfigError("COSMOS_ENDPOINT is missing; expected https://NAME.documents.azure.com")
+        if self.cosmos_key_suffix and self.cosmos_compatibility_mode:
+            raise ConfigError("COSMOS_COMPATIBILITY_MODE and COSMOS_KEY_SUFFIX do not go together; set one of them")
 
 
 def environment(path: str = ".env") -> dict[str, str]:
@@ -127,55 +132,6 @@ def environment(path: str = ".env") -> dict[str, str]:
     return {**{name: value for name, value in from_file.items() if value is not None}, **os.environ}
 
 
-def _text(pattern: str, expected: str) -> Callable[[str], str]:
-    def parse(value: str) -> str:
-        if not re.fullmatch(pattern, value, re.ASCII):
-            raise ValueError(expected)
-        return value
-
-    return parse
-
-
-def _one_of(*choices: str) -> Callable[[str], str]:
-    by_name = {choice.lower(): choice for choice in choices}
-
-    def parse(value: str) -> str:
-        if value.lower() not in by_name:
-            raise ValueError(f"one of {', '.join(choices)}")
-        return by_name[value.lower()]
-
-    return parse
-
-
-def _flag(value: str) -> bool:
-    return _one_of("true", "false", "1", "0", "yes", "no")(value) in ("true", "1", "yes")
-
-
-def _port(value: str) -> int:
-    if not (re.fullmatch("[0-9]{1,5}", value) and int(value) <= 65535):
-        raise ValueError("1 to 65535, or 0 for any free port")
-    return int(value)
-
-
-def _url(value: str) -> str:
-    found = re.fullmatch(_URL, value, re.ASCII)
-    if not (found and 0 < int(found[3] or 443) <= 65535):
-        raise ValueError("https://HOST or https://HOST:PORT, without a key, password or signature in it")
-    return value
-
-
-def _connection_string(value: str) -> str:
-    if value.rstrip(";").lower() == "usedevelopmentstorage=true":
-        return DEVELOPMENT_STORAGE
-    parts = {name: text for name, _, text in (part.partition("=") for part in value.rstrip(";").split(";"))}
-    whole = parts.keys() >= {"AccountName", "AccountKey"} or parts.keys() >= {"BlobEndpoint", "SharedAccessSignature"}
-    key_fits = re.fullmatch(_BASE64, parts.get("AccountKey", "eA=="), re.ASCII)
-    url_fits = re.fullmatch(_URL, parts.get("BlobEndpoint", "https://a"), re.ASCII)
-    if not (whole and all(parts.values()) and key_fits and url_fits):
-        raise ValueError("AccountName=...;AccountKey=...;EndpointSuffix=..., as the portal shows it")
-    return value
-
-
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -183,23 +139,34 @@ def _is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-_COSMOS_NAME: Final = _text(r"[^/\\#?=;]{1,255}", "a name of 1 to 255 characters, none of / \\ # ? = ;")
+_COSMOS_NAME: Final = text(r"[^/\\#?=;]{1,255}", "a name of 1 to 255 characters, none of / \\ # ? = ;")
+_days: Final = number(1, 24_855, "whole days, 1 to 24855")  # Cosmos DB counts seconds, up to 2^31 - 1
 _VARIABLES: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
-    "HOST": ("host", _text(_HOST, "a host name or an IP address, without scheme and port")),
-    "PORT": ("port", _port),
-    "ALLOW_UNAUTHENTICATED": ("allow_unauthenticated", _flag),
-    "MicrosoftAppId": ("app_id", _text(r"[\w.-]+", "the application (client) id, a GUID")),
+    "HOST": ("host", text(_HOST, "a host name or an IP address, without scheme and port")),
+    "PORT": ("port", number(0, 65535, "1 to 65535, or 0 for any free port")),
+    "ALLOW_UNAUTHENTICATED": ("allow_unauthenticated", flag),
+    "MAX_REQUEST_BYTES": ("max_request_bytes", number(1024, 99_999_999, "1024 to 99999999")),
+    "LOG_FORMAT": ("log_format", one_of("text", "json")),
+    "LOG_DETAILS": ("log_details", flag),
+    "MicrosoftAppId": ("app_id", text(r"[\w.-]+", "the application (client) id, a GUID")),
     "MicrosoftAppPassword": ("app_password", str),
-    "MicrosoftAppType": ("app_type", _one_of(_ANY_TENANT, "SingleTenant", "UserAssignedMSI")),
-    "MicrosoftAppTenantId": ("app_tenant_id", _text(r"[\w.-]+", "the GUID or domain of a tenant")),
-    "STATE_STORAGE": ("state_storage", _one_of("sqlite", "memory", "blob", "cosmos")),
-    "STORAGE_CREATE": ("storage_create", _flag),
-    "SQLITE_PATH": ("sqlite_path", _text(_FILE, "the path of a file (for memory: STATE_STORAGE=memory)")),
-    "BLOB_CONNECTION_STRING": ("blob_connection_string", _connection_string),
-    "BLOB_ACCOUNT_URL": ("blob_account_url", _url),
-    "BLOB_CONTAINER": ("blob_container", _text(_CONTAINER_NAME, "3 to 63 small letters, digits and single hyphens")),
-    "COSMOS_ENDPOINT": ("cosmos_endpoint", _url),
-    "COSMOS_KEY": ("cosmos_key", _text(_BASE64, "the account's key, as the portal shows it")),
+    "MicrosoftAppType": ("app_type", one_of(_ANY_TENANT, "SingleTenant", "UserAssignedMSI")),
+    "MicrosoftAppTenantId": ("app_tenant_id", text(r"[\w.-]+", "the GUID or domain of a tenant")),
+    "STATE_STORAGE": ("state_storage", one_of("sqlite", "memory", "blob", "cosmos")),
+    "STORAGE_CREATE": ("storage_create", flag),
+    "SQLITE_PATH": ("sqlite_path", text(_FILE, "the path of a file (for memory: STATE_STORAGE=memory)")),
+    "BLOB_CONNECTION_STRING": ("blob_connection_string", connection_string),
+    "BLOB_ACCOUNT_URL": ("blob_account_url", url),
+    "BLOB_CONTAINER": ("blob_container", text(_CONTAINER_NAME, "3 to 63 small letters, digits and single hyphens")),
+    "COSMOS_ENDPOINT": ("cosmos_endpoint", url),
+    "COSMOS_KEY": ("cosmos_key", text(BASE64, "the account's key, as the portal shows it")),
     "COSMOS_DATABASE": ("cosmos_database", _COSMOS_NAME),
     "COSMOS_CONTAINER": ("cosmos_container", _COSMOS_NAME),
+    "COSMOS_KEY_SUFFIX": ("cosmos_key_suffix", text(_KEY_SUFFIX, "1 to 100 characters, none of / \\ # ? * = ;")),
+    "COSMOS_COMPATIBILITY_MODE": ("cosmos_compatibility_mode", flag),
+    "EXPIRE_CONVERSATION_DAYS": ("expire_conversation_days", _days),
+    "EXPIRE_USER_DAYS": ("expire_user_days", _days),
+    "EXPIRE_PRIVATE_DAYS": ("expire_private_days", _days),
+    "COSMOS_STALE_READS": ("cosmos_stale_reads", flag),
+    "TURN_TIMEOUT": ("turn_timeout", seconds(1, 300)),
 }

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from http import HTTPStatus
 
 from botbuilder.core import InvokeResponse, TurnContext
-from botbuilder.integration.aiohttp import CloudAdapter, ConfigurationBotFrameworkAuthentication
+from botbuilder.integration.aiohttp import CloudAdapter
 from botbuilder.schema import Activity, ActivityTypes
 
+from bots.channel_auth import ChannelAuthentication
+from bots.credentials import BotCredentialsFactory, BotIdentity
 from bots.turn.errors import RepliesNotDelivered, for_bugs_only
 
 APOLOGY = ("The bot encountered an error or bug.", "To continue to run this bot, please fix the bot source code.")
@@ -17,19 +18,9 @@ APOLOGY = ("The bot encountered an error or bug.", "To continue to run this bot,
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class BotIdentity:
-    """Who the bot is to the channels, under the names that the SDK's configuration object has."""
-
-    APP_ID: str | None  # None: authentication is off
-    APP_PASSWORD: str | None
-    APP_TYPE: str
-    APP_TENANTID: str | None
-
-
-def create_adapter(identity: BotIdentity) -> CloudAdapter:
+def create_adapter(identity: BotIdentity, credentials: BotCredentialsFactory) -> CloudAdapter:
     """Return the adapter that authenticates the channels' requests and sends the replies."""
-    adapter = CloudAdapter(ConfigurationBotFrameworkAuthentication(identity))
+    adapter = CloudAdapter(ChannelAuthentication(identity, credentials))
     adapter.on_turn_error = for_bugs_only(_apologise)
     return adapter
 

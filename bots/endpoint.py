@@ -7,66 +7,88 @@ from __future__ import annotations
 
 import json
 import logging
-import re
+import time
 from http import HTTPStatus
-from types import NoneType
-from typing import Any
-from urllib.parse import urlsplit
 
 from aiohttp import web
-from azure.core.exceptions import DeserializationError  # what msrest raises
-from botbuilder.core import Bot, InvokeResponse
+from botbuilder.core import Bot, InvokeResponse, TurnContext
 from botbuilder.integration.aiohttp import CloudAdapter
 from botbuilder.schema import Activity
 from botframework.connector.auth import AuthenticateRequestResult
 from msrest.serialization import Model
-from requests import RequestException
 
+from bots.activity_body import read_activity
+from bots.credentials import NotSignedIn
+from bots.local_only import HOW, is_loopback
+from bots.logs import note, short_hash
+from bots.refusals import refusal
+from bots.signing_keys import KeysUnavailable
 from bots.turn.errors import RepliesNotDelivered, TryAgain
 from storage.errors import StorageError
-
-RETRY_AFTER = 1  # seconds
 
 _log = logging.getLogger(__name__)
 
 
 class MessagesEndpoint:
-    """The handler of the route: give it the adapter and the bot."""
+    """The handler of the route.
 
-    def __init__(self, adapter: CloudAdapter, bot: Bot) -> None:
+    Args:
+        adapter: what authenticates the caller and runs the turn.
+        bot: what is run.
+        local_only: whether the bot sends its replies to this machine only: nobody vouches for the `serviceUrl`.
+    """
+
+    def __init__(self, adapter: CloudAdapter, bot: Bot, *, local_only: bool) -> None:
         self._adapter = adapter
         self._bot = bot
+        self._local_only = local_only
 
     async def post(self, request: web.Request) -> web.Response:
         """Run the turn. Answers 201, or what an invoke or `expectReplies` activity returns.
 
-        400 for a body that is no activity, 401 for a caller that is not a channel of this bot, 415 for another
-        content type; with Retry-After 502 where the channel took no reply, and 503 where the state could not be
-        read or saved or the caller's token could not be checked.
+        4xx for a body that is no activity (`read_activity`), 401 for a caller that is not a channel of this bot, 403
+        for a serviceUrl that nobody vouches for; with Retry-After 502 where the channel took no reply, and 503 where
+        the state could not be read or saved, the caller's token not be checked or the bot's own not be had.
         """
-        activity = await _activity(request)
+        activity = await read_activity(request)
+        note(conversation=short_hash(activity.channel_id, activity.conversation.id))
         caller = await self._authenticated(request, activity)
+        if self._local_only and not is_loopback(activity.service_url):
+            raise refusal(web.HTTPForbidden, f"without an app id the serviceUrl must be on this machine: {HOW}")
+        return _answer(await self._turn(caller, activity))
+
+    async def _turn(self, caller: AuthenticateRequestResult, activity: Activity) -> InvokeResponse | None:
+        began, attempts = time.monotonic(), 0
+
+        async def attempt(context: TurnContext) -> None:
+            nonlocal attempts
+            attempts += 1
+            await self._bot.on_turn(context)
+
         try:
-            result = await self._adapter.process_activity(caller, activity, self._bot.on_turn)
+            result: InvokeResponse | None = await self._adapter.process_activity(caller, activity, attempt)
         except RepliesNotDelivered as error:
-            _log.error("no reply sent to %s: %s", activity.service_url, error)
-            raise _http_error(web.HTTPBadGateway, "the serviceUrl does not take the bot's replies") from error
+            raise refusal(web.HTTPBadGateway, "the serviceUrl does not take the bot's replies") from error
+        except NotSignedIn as error:
+            raise refusal(web.HTTPServiceUnavailable, "the bot cannot sign in for its replies now") from error
         except (StorageError, TryAgain) as error:
-            _log.error("turn not saved: %s: %s", error, error.__cause__)
-            raise _http_error(web.HTTPServiceUnavailable, "the state cannot be read or saved now") from error
-        return _answer(result)
+            raise refusal(web.HTTPServiceUnavailable, "the state cannot be read or saved now") from error
+        finally:
+            note(attempts=attempts, conflicts=max(0, attempts - 1), ms=round(1000 * (time.monotonic() - began)))
+        _log.info("turn" if attempts else "delivered again")
+        return result
 
     async def _authenticated(self, request: web.Request, activity: Activity) -> AuthenticateRequestResult:
         try:
             return await self._adapter.bot_framework_authentication.authenticate_request(
                 activity, request.headers.get("Authorization", "")
             )
-        except RequestException as error:
-            _log.error("the keys that sign the channels' tokens cannot be fetched: %s", error)
-            raise _http_error(web.HTTPServiceUnavailable, "the caller's token cannot be checked now") from error
+        except KeysUnavailable as error:
+            raise refusal(web.HTTPServiceUnavailable, "the caller's token cannot be checked now") from error
         except Exception as error:  # whatever the SDK trips over in a token, the caller is not known
-            _log.warning("unauthenticated request: %s: %s", type(error).__name__, error)
-            raise _http_error(web.HTTPUnauthorized, "no valid token of a channel for this bot") from error
+            if isinstance(error, PermissionError):
+                note(why=error.args[0])  # a fixed text, of ours or of the SDK
+            raise refusal(web.HTTPUnauthorized, "no valid token of a channel for this bot") from error
 
 
 def _answer(result: InvokeResponse | None) -> web.Response:
@@ -79,56 +101,3 @@ def _answer(result: InvokeResponse | None) -> web.Response:
 
 def _dumps(body: object) -> str:
     return json.dumps(body, default=Model.serialize)  # an invoke's body may hold the SDK's models anywhere
-
-
-async def _activity(request: web.Request) -> Activity:
-    if request.content_type != "application/json":
-        raise _http_error(web.HTTPUnsupportedMediaType, "expected Content-Type: application/json")
-    try:
-        body = json.loads(await request.read(), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError, web.RequestPayloadError):
-        raise _http_error(web.HTTPBadRequest, "the body is not JSON") from None
-    if not isinstance(body, dict):
-        raise _http_error(web.HTTPBadRequest, "the body is not an activity: expected a JSON object")
-    if not isinstance(body.get("text"), (str, NoneType)):
-        raise _http_error(web.HTTPBadRequest, "the body is not an activity: text must be text")
-    wrong = [name for name, value in _required(body).items() if not _is_text(value)]
-    if wrong:
-        raise _http_error(web.HTTPBadRequest, f"the body is not an activity: {', '.join(wrong)} must be text")
-    if not _is_http_url(body["serviceUrl"]):
-        raise _http_error(web.HTTPBadRequest, "the body is not an activity: serviceUrl must be an http or https URL")
-    try:
-        return Activity().deserialize(body)
-    except (DeserializationError, AttributeError, TypeError, ValueError, RecursionError) as error:
-        raise _http_error(web.HTTPBadRequest, "the body is not an activity: a field has the wrong type") from error
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _required(body: dict[str, Any]) -> dict[str, object]:
-    # Of the body, not of the activity: the SDK makes text of whatever it finds.
-    accounts = {name: body[name] if isinstance(body.get(name), dict) else {} for name in ("conversation", "from")}
-    return {
-        **{name: body.get(name) for name in ("type", "id", "channelId", "serviceUrl")},
-        **{f"{name}.id": account.get("id") for name, account in accounts.items()},
-    }
-
-
-def _is_text(value: object) -> bool:
-    # Half a surrogate pair or a control character cannot be put into the reply's address.
-    return isinstance(value, str) and value != "" and not re.search("[\x00-\x1f\ud800-\udfff]", value)
-
-
-def _is_http_url(value: str) -> bool:
-    try:
-        parts = urlsplit(value)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-
-
-def _http_error(kind: type[web.HTTPError], reason: str) -> web.HTTPError:
-    headers = {"Retry-After": str(RETRY_AFTER)} if issubclass(kind, web.HTTPServerError) else None
-    return kind(text=json.dumps({"error": reason}), content_type="application/json", headers=headers)

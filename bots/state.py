@@ -9,7 +9,7 @@ https://learn.microsoft.com/azure/bot-service/bot-builder-concept-state
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from botbuilder.core import BotState, TurnContext
 from botbuilder.core import ConversationState as _ConversationState
@@ -19,10 +19,18 @@ from botbuilder.core import UserState as _UserState
 from bots.property import PropertyAccessor
 from bots.turn.documents import Documents, TurnDocuments, is_same
 from bots.turn.envelope import TURN
+from bots.turn.errors import DocumentNeeded
+from bots.turn.outside import OutsideDocuments
 from storage.base import StateStorage
-from storage.codec import Codec, is_storable
+from storage.codec import E_TAG, Codec
 from storage.contract import ABSENT, Document, JsonObject, Write
+from storage.models import is_storable
 from storage.spelling import Undecoded
+
+_RESERVED: Final = {
+    E_TAG: "where the SDK keeps the document's ETag",
+    TURN: "where the turn transaction keeps its own data",
+}
 
 
 @dataclass(slots=True)
@@ -44,9 +52,13 @@ class StoredState(BotState):
     _storage: StateStorage
 
     def create_property(self, name: str) -> PropertyAccessor:
-        """Return the accessor of the property `name`. Raises TypeError for an empty name."""
+        """Return the accessor of the property `name`.
+
+        Raises TypeError for an empty name, ValueError for `e_tag` and `$turn`, which are not the bot's.
+        """
         if not name:
             raise TypeError("create_property: the name of a property cannot be empty")
+        _require_free(name)
         return PropertyAccessor(self, name)
 
     async def load(self, turn_context: TurnContext, force: bool = False) -> None:
@@ -101,7 +113,8 @@ class StoredState(BotState):
         return value
 
     async def set_property_value(self, turn_context: TurnContext, property_name: str, value: Any) -> None:
-        """Set the property; it is stored by `save_changes`."""
+        """Set the property; it is stored by `save_changes`. Raises ValueError for `e_tag` and `$turn`."""
+        _require_free(property_name)
         await self.load(turn_context)
         self.get_cached_state(turn_context).state[property_name] = value
 
@@ -120,8 +133,13 @@ class StoredState(BotState):
         return self._storage.codec
 
     def _documents(self, turn_context: TurnContext, key: str) -> Documents:
-        """Where the document is during this turn: with the transaction that runs it, otherwise in the storage."""
-        return TurnDocuments.of(turn_context, key) or self._storage
+        """Where the document is: with the transaction that runs this turn, outside of one in the storage."""
+        documents = TurnDocuments.of(turn_context)
+        if documents is None:
+            return OutsideDocuments(self._storage)
+        if key not in documents:
+            raise DocumentNeeded(key, self)
+        return documents
 
     def _cache(self, turn_context: TurnContext, key: str, stored: Document | None) -> None:
         state = _decode(self._codec, stored.value, key) if stored else {}
@@ -146,6 +164,11 @@ class UserState(StoredState, _UserState):
 
 class PrivateConversationState(StoredState, _PrivateConversationState):
     """State of a user in one conversation: `{channel}/conversations/{conversation}/users/{user}/`."""
+
+
+def _require_free(name: str) -> None:
+    if name in _RESERVED:
+        raise ValueError(f"a property cannot be called {name!r}: it is {_RESERVED[name]}")
 
 
 def _decode(codec: Codec, value: JsonObject, key: str) -> dict[str, Any]:

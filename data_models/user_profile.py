@@ -7,6 +7,12 @@ from dataclasses import dataclass
 
 @dataclass
 class UserProfile:
-    """The user's answers. `name` is None until the user has given one."""
+    """The user's answers.
+
+    Attributes:
+        name: None until the user has given one.
+        schema_version: of this class; the README's "State that outlives the code" says what to do when it changes.
+    """
 
     name: str | None = None
+    schema_version: int = 1

@@ -17,7 +17,8 @@ from botbuilder.azure import BlobStorage, BlobStorageSettings, CosmosDbPartition
 from botbuilder.core import Bot, ConversationState, MemoryStorage, Storage, TurnContext, UserState
 from botbuilder.integration.aiohttp import CloudAdapter, ConfigurationBotFrameworkAuthentication
 
-from bots.adapter import APOLOGY, BotIdentity
+from bots.adapter import APOLOGY
+from bots.credentials import BotIdentity
 from config import Settings, environment
 from storage.remote import is_loopback
 

@@ -6,24 +6,39 @@ https://learn.microsoft.com/azure/bot-service/bot-builder-howto-v4-storage
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar
 
 from botbuilder.core import Storage
 
 from storage.codec import E_TAG, Codec
 from storage.contract import ANY, DocumentStore, Expect, Write
+from storage.expiry import NEVER, Expiry
+from storage.spelling import TAG
 
 
 class StateStorage(DocumentStore, Storage):
     """A backend as the SDK sees it. Subclasses implement the contract; what is here is the same for all.
 
+    Args:
+        expiry: how long documents live.
+        clock: answers the time, in seconds since the epoch.
+
     Attributes:
         codec: the classes whose objects may be stored.
+        largest_integer: the largest that the service keeps exactly.
     """
 
-    def __init__(self) -> None:
-        self.codec = Codec()
+    largest_integer: ClassVar[int] = 2**63 - 1
+
+    def __init__(self, expiry: Expiry = NEVER, clock: Callable[[], float] = time.time) -> None:
+        self.codec = Codec(self.largest_integer)
+        self._expiry = expiry
+        self._clock = clock
+
+    def life(self, key: str) -> int | None:
+        return self._expiry.life(key)
 
     async def read(self, keys: Iterable[str]) -> dict[str, Any]:
         """Return the items that exist among `keys`, each with its ETag in `e_tag`.
@@ -61,7 +76,9 @@ class StateStorage(DocumentStore, Storage):
 
     def _write_of(self, key: str, item: Any) -> Write:
         encoded = self.codec.encode(item, key)
-        if not isinstance(encoded, dict) or not (isinstance(item, dict) or hasattr(item, "__dict__")):
+        if not isinstance(item, dict) and not (
+            hasattr(item, "__dict__") and isinstance(encoded, dict) and TAG in encoded
+        ):
             raise TypeError(f"{key!r}: an item is a dict or an object with a __dict__, not {type(item).__name__}")
         e_tag = encoded.pop(E_TAG, None)
         return Write(encoded, _expectation(key, e_tag))

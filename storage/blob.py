@@ -6,7 +6,11 @@ https://learn.microsoft.com/rest/api/storageservices/specifying-conditional-head
 
 from __future__ import annotations
 
-from typing import Any, Final, Self
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final, NamedTuple, Self
 
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError
@@ -14,15 +18,26 @@ from azure.identity.aio import DefaultAzureCredential
 from azure.storage.blob import ContentSettings
 from azure.storage.blob.aio import BlobServiceClient, LinearRetry
 
-from storage.codec import loads
+from storage.codec import as_object, loads
 from storage.contract import ABSENT, Document, Write
-from storage.errors import StorageConflict
-from storage.keys import blob_name
-from storage.remote import TOO_LARGE, Closable, RemoteStorage, may_create
+from storage.errors import StateDecodeError, StorageConflict
+from storage.expiry import NEVER, Expiry
+from storage.keys import blob_key, blob_name, blob_prefixes, is_blob_digest
+from storage.limits import Limits
+from storage.remote import TOO_LARGE, Closable, RemoteStorage, Stored, may_create
 
+_log: Final = logging.getLogger(__name__)
 _JSON: Final = ContentSettings(content_type="application/json")
 _PRECONDITION_FAILED: Final = {"BlobAlreadyExists", "ConditionNotMet", "TargetConditionNotMet"}
+_PAGE: Final = 1000  # blobs of a listing
 _TIMEOUT: Final = 5  # seconds, to connect and between two packets
+SIZE_LIMIT: Final = 32 * 1024 * 1024  # bytes the SDK reads in one request; more, and a write may come in between
+
+
+class _Blob(NamedTuple):
+    text: bytes
+    etag: str
+    written: float  # seconds since the epoch
 
 
 class BlobStorage(RemoteStorage):
@@ -33,6 +48,7 @@ class BlobStorage(RemoteStorage):
         container: the container's name.
         create: make the container when it is missing.
         credential: closed with the storage.
+        expiry, clock: as for every `StateStorage`; a document's life begins when its blob was last modified.
     """
 
     def __init__(
@@ -42,23 +58,28 @@ class BlobStorage(RemoteStorage):
         *,
         create: bool = False,
         credential: Closable | None = None,
+        expiry: Expiry = NEVER,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        super().__init__(service, *([credential] if credential else []))
+        clients = (service, *([credential] if credential else []))
+        super().__init__(*clients, limits=Limits(SIZE_LIMIT), expiry=expiry, clock=clock)
         self._container = service.get_container_client(container)
         self._create = create
 
     @classmethod
-    def from_connection_string(cls, connection_string: str, container: str, *, create: bool | None = None) -> Self:
+    def from_connection_string(
+        cls, connection_string: str, container: str, *, create: bool | None = None, **options: Any
+    ) -> Self:
         """Build the client from an account's connection string; `create` None: on an emulator of this machine."""
         service = BlobServiceClient.from_connection_string(connection_string, **_client_options())
-        return cls(service, container, create=may_create(create, service.url))
+        return cls(service, container, create=may_create(create, service.url), **options)
 
     @classmethod
-    def from_account_url(cls, account_url: str, container: str, *, create: bool | None = None) -> Self:
+    def from_account_url(cls, account_url: str, container: str, *, create: bool | None = None, **options: Any) -> Self:
         """Build the client for the Entra identity that `DefaultAzureCredential` finds; `create` as above."""
         credential = DefaultAzureCredential()
         service = BlobServiceClient(account_url, credential=credential, **_client_options())
-        return cls(service, container, create=may_create(create, service.url), credential=credential)
+        return cls(service, container, create=may_create(create, service.url), credential=credential, **options)
 
     def __str__(self) -> str:
         return f"Blob container {self._container.container_name!r}"
@@ -76,19 +97,52 @@ class BlobStorage(RemoteStorage):
         async with self._asking("cannot be reached"):
             await self._container.get_container_properties()
 
-    async def _load_one(self, key: str) -> Document | None:
+    async def _load_one(self, key: str) -> Stored | None:
+        name = blob_name(key)
+        found = await self._download(name)
+        if found is None:
+            return None
+        value = loads(found.text, key)
+        document = Document(as_object(value.get("document"), key) if is_blob_digest(name) else value, found.etag)
+        return Stored(document, found.written, self.life(key))
+
+    async def _download(self, name: str) -> _Blob | None:
         async with self._asking("cannot be read"):
             try:
-                stream = await self._container.get_blob_client(blob_name(key)).download_blob()
-                text = await stream.readall()
+                stream = await self._container.get_blob_client(name).download_blob()
+                text, properties = await stream.readall(), stream.properties
             except HttpResponseError as error:
                 if error.status_code == 404 and _code(error) == "BlobNotFound":
                     return None
                 raise
-        return Document(loads(text, key), stream.properties.etag)
+        return _Blob(text, properties.etag, properties.last_modified.timestamp())
+
+    def _size(self, key: str, text: bytes) -> int:
+        return len(text)
+
+    async def keys(self, prefix: str = "") -> AsyncIterator[str]:
+        for start in blob_prefixes(prefix):
+            pages = self._container.list_blobs(name_starts_with=start, results_per_page=_PAGE).by_page()
+            async for blob in self._paged(pages):
+                key = await self._real_key(blob.name) if is_blob_digest(blob.name) else blob_key(blob.name)
+                if key is not None and key.startswith(prefix):
+                    yield key
+
+    async def _real_key(self, name: str) -> str | None:
+        """The key of a blob whose name does not tell it: such a blob holds it, in stock's Cosmos layout."""
+        found = await self._download(name)
+        try:
+            key = loads(found.text, name).get("realId") if found else None
+        except StateDecodeError as error:
+            key = None
+            _log.warning("%s: whose it is cannot be told, it is not listed", error)
+        return key if isinstance(key, str) and blob_name(key) == name else None
 
     async def _save_one(self, key: str, write: Write, text: bytes | None) -> str | None:
-        blob = self._container.get_blob_client(blob_name(key))
+        name = blob_name(key)
+        if text is not None and is_blob_digest(name):
+            text = b'{"realId":%b,"document":%b}' % (json.dumps(key).encode(), text)
+        blob = self._container.get_blob_client(name)
         async with self._asking("cannot be written"):
             try:
                 if text is None:

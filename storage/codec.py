@@ -7,43 +7,80 @@ document only ever names a class that this program has registered, and nothing e
 
 from __future__ import annotations
 
-import dataclasses
-import enum
 import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+import jiter
+
 from storage.contract import JsonObject
-from storage.decoder import Decoder, UnknownClass
+from storage.decoder import Decoder
 from storage.encoder import Encoder
 from storage.errors import StateDecodeError, StateEncodeError
-from storage.sdk_types import sdk_type
-from storage.spelling import Undecoded, tag_of
+from storage.models import Model, model_of
+from storage.references import has_references, resolve
+from storage.sdk_types import import_dialogs, sdk_type
+from storage.spelling import TAG, Misfit, Undecoded, Unregistered, tag_of
 
 E_TAG: Final = "e_tag"
 
 
 class Codec:
-    """Turns state into JSON values and back. One for each storage: it knows the classes that may occur."""
+    """Turns state into JSON values and back. One for each storage: it knows the classes that may occur.
 
-    def __init__(self) -> None:
-        self._classes: dict[str, type] = {}
+    Args:
+        largest: the largest integer that the service keeps exactly.
+    """
 
-    def register(self, cls: type) -> None:
-        """Allow objects of `cls` in state: a dataclass, or a class whose state is its `__dict__`.
+    def __init__(self, largest: int = 2**63 - 1) -> None:
+        self._largest = largest
+        self._by_name: dict[str, Model] = {}
+        self._by_class: dict[type, Model] = {}
 
-        Raises TypeError for a class whose objects carry their state elsewhere (built-in types, enums).
+    def register(self, cls: type, *former_names: str) -> None:
+        """Allow objects of `cls` in state: a dataclass, an enumeration, or a class whose state is its `__dict__`.
+
+        The dataclasses and enumerations in its annotations are registered with it. Objects stored under one of
+        `former_names` (as `old_package.module.Class`), or under one in the class's own `FORMER_NAMES`, are read as
+        `cls` too. A dataclass is checked field by field against its annotations, when it is written and when it is
+        read; one with a field `schema_version` is upgraded by its `UPGRADES` (see `storage.models`).
+
+        Raises TypeError for a class whose objects carry their state elsewhere (built-in types), whose versions are
+        incomplete, or with a former name that is another registered class's.
         """
-        if not is_storable(cls):
-            raise TypeError(f"{tag_of(cls)} cannot be registered: expected a dataclass or a class with a __dict__")
-        self._classes[tag_of(cls)] = cls
+        known = self._by_class.get(cls)
+        if known and not former_names:
+            return
+        model = known or model_of(cls)
+        for name in (*model.former_names, *former_names):
+            other = self._by_name.get(name)
+            if other is not None and other.cls is not cls:
+                raise TypeError(f"{name!r} cannot be a former name of {model.tag}: {other.tag} is stored under it")
+            self._by_name[name] = model
+        replaced = self._by_name.get(model.tag)
+        if replaced is not None:
+            self._by_class.pop(replaced.cls, None)
+        self._by_name[model.tag] = self._by_class[cls] = model
+        for named in model.named:
+            self.register(named)
+
+    def register_dialogs(self) -> None:
+        """Allow what botbuilder-dialogs keeps of dialogs, in a program that has not imported it itself.
+
+        Raises ImportError where it is not installed.
+        """
+        import_dialogs()
 
     def encode(self, value: object, key: str, where: str = "") -> Any:
         """Return `value` as JSON values of its own, nothing shared with the input.
 
         Raises `StateEncodeError` with the place of the first value that cannot be stored.
         """
-        return Encoder(self.class_of, key).encode(value, where)
+        try:
+            return Encoder(self._model_of, self._largest).encode(value)
+        except Misfit as misfit:
+            root = where or ("" if isinstance(value, dict) else type(value).__name__)
+            raise StateEncodeError(key, misfit.where(root)[:200] or "the top", misfit.reason) from misfit.__cause__
 
     def decode(self, value: Any, key: str, where: str = "", *, keep_unknown: bool = False) -> Any:
         """Return what `encode` was given. With `keep_unknown`, a value with an unregistered class stays `Undecoded`.
@@ -51,21 +88,34 @@ class Codec:
         Raises `StateDecodeError` with the place of an object whose class is not registered or does not fit.
         """
         try:
-            return Decoder(self.class_of, key).decode(value, where)
-        except UnknownClass:
-            if keep_unknown:
+            return Decoder(self._model_named, self._largest).decode(value)
+        except Misfit as misfit:
+            if keep_unknown and isinstance(misfit, Unregistered):
                 return Undecoded(value)
-            raise
+            raise StateDecodeError(key, misfit.where(where or _root(value)), misfit.reason) from misfit.__cause__
+        except RecursionError:
+            raise StateDecodeError(key, where, "is nested too deeply") from None
 
-    def class_of(self, tag: str) -> type | None:
-        """The class that may be stored under `tag`, or None."""
-        return self._classes.get(tag) or sdk_type(tag)
+    def _model_named(self, tag: str) -> Model | None:
+        model = self._by_name.get(tag)
+        if model is None:
+            found = sdk_type(tag)
+            model = self._model_of(found) if found else None
+        return model
+
+    def _model_of(self, cls: type) -> Model | None:
+        model = self._by_class.get(cls)
+        if model is None and sdk_type(tag_of(cls)) is cls:
+            model = self._by_class[cls] = self._by_name[tag_of(cls)] = model_of(cls)
+        return model
 
 
 def dumps(value: Mapping[str, Any], key: str) -> bytes:
-    """Return a document's JSON text in UTF-8. Raises `StateEncodeError` where `value` is not a plain JSON object."""
+    """Return a document's JSON text in UTF-8. Raises `StateEncodeError` for what `loads` would not return as it is."""
     if not isinstance(value, Mapping):
         raise StateEncodeError(key, "the document", f"is not a JSON object but {type(value).__name__}")
+    if E_TAG in value:
+        raise StateEncodeError(key, E_TAG, "is where the SDK keeps the ETag: state of that name would be lost")
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     except (TypeError, ValueError, RecursionError) as error:
@@ -73,32 +123,44 @@ def dumps(value: Mapping[str, Any], key: str) -> bytes:
 
 
 def loads(text: bytes | str, key: str) -> JsonObject:
-    """Return a stored document's value. Raises `StateDecodeError` where the text is not a JSON object."""
+    """Return a stored document's value. Raises `StateDecodeError` where the text is not a JSON object.
+
+    So also for what JSON leaves open: a name twice in one object, half a surrogate pair, nesting without end.
+    """
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise StateDecodeError(key, "", f"is not JSON: {error}") from error
-    return as_object(value, key)
+        data = text.encode() if isinstance(text, str) else text
+        value = jiter.from_json(data, allow_inf_nan=False, catch_duplicate_keys=True, cache_mode="keys")
+    except ValueError as error:
+        reason, _, place = str(error).partition(" at line ")
+        raise StateDecodeError(key, f"line {place}" if place else "", f"is not JSON: {reason}") from error
+    # A slash may be escaped. A letter never is: then the decoder refuses the reference.
+    return _document(value, key, b"py/id" in data or b"py\\" in data)
 
 
 def as_object(value: Any, key: str) -> JsonObject:
-    """Return `value` where it is a JSON object, the only thing a document can be; else `StateDecodeError`.
+    """Return a document that the service's SDK has parsed, as `loads` does."""
+    return _document(value, key, has_references(value))
 
-    Its `e_tag` is left out: the stock storages write there the ETag that they had read, which is no state.
+
+def _document(value: Any, key: str, has_references: bool) -> JsonObject:
+    """Check that the document is an object; put shared values into their places; leave the ETag out.
+
+    The stock storages write into `e_tag` the ETag that they had read, which is no state.
     """
     if not isinstance(value, dict):
         raise StateDecodeError(key, "", f"is not a JSON object but {type(value).__name__}")
+    if has_references:
+        try:
+            resolve(value)
+        except Misfit as misfit:
+            raise StateDecodeError(key, misfit.where(""), misfit.reason) from None
+        except RecursionError:
+            raise StateDecodeError(key, "", "is nested too deeply") from None
     value.pop(E_TAG, None)
     return value
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON number")
-
-
-def is_storable(cls: type) -> bool:
-    """Whether the state of an object of `cls` is its attributes, so that it can be stored as them."""
-    if dataclasses.is_dataclass(cls):
-        return True
-    plain = getattr(cls, "__new__", None) is object.__new__ and cls.__dictoffset__ != 0
-    return plain and not issubclass(cls, enum.Enum)
+def _root(value: Any) -> str:
+    """The name of an object that is a whole document."""
+    tag = value.get(TAG) if isinstance(value, dict) else None
+    return tag.rpartition(".")[2] if isinstance(tag, str) else ""

@@ -9,6 +9,8 @@
 - Several keys in one call go out side by side. Where `transactional` is true a write applies all of them or none, and
   a read sees them all at one moment.
 - Values are JSON objects, copied in and out. Keys of any text and length never collide.
+- A document whose life is over is absent: a read does not answer for it, and once a read has not, a write that expects
+  its ETag conflicts. Every write begins its life anew.
 
 The preconditions are those of HTTP (RFC 9110 section 13: If-Match, If-None-Match), as Azure Blob and Cosmos DB
 implement them: https://learn.microsoft.com/azure/cosmos-db/nosql/database-transactions-optimistic-concurrency
@@ -19,7 +21,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, ClassVar, Final, NamedTuple, Self
 
 from storage.errors import StorageConflict
@@ -39,10 +41,17 @@ ANY: Final = Expect.ANY
 
 
 class Document(NamedTuple):
-    """A stored document: its value (a JSON object, the caller's own copy) and its ETag (opaque, never empty)."""
+    """A stored document.
+
+    Attributes:
+        value: a JSON object, the caller's own copy.
+        etag: opaque, never empty.
+        due: whether it should be written again, as it is, if it is still of use: its life would end otherwise.
+    """
 
     value: JsonObject
     etag: str
+    due: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -83,6 +92,10 @@ class DocumentStore(abc.ABC):
 
     transactional: ClassVar[bool]
 
+    def life(self, key: str) -> int | None:
+        """How long the document `key` lives after it was last written, in seconds; None: for ever."""
+        return None
+
     @abc.abstractmethod
     async def open(self) -> None:
         """Connect, and create what is missing where the settings allow it.
@@ -109,6 +122,15 @@ class DocumentStore(abc.ABC):
 
         Raises `StorageConflict` for a precondition that does not hold. Where `transactional` is true nothing
         is applied then; elsewhere the other writes of the call are finished, and may have been applied.
+        """
+
+    @abc.abstractmethod
+    def keys(self, prefix: str = "") -> AsyncIterator[str]:
+        """Yield the key of each document whose key starts with `prefix`, once, in no particular order.
+
+        It reads page by page, so any number of keys takes the memory of one page. A document that is written or
+        deleted meanwhile may be listed or not; every other is. What is listed may be gone when it is loaded. What
+        lies in the store under a name that no key is spelled as is not a document, and is not listed.
         """
 
     async def __aenter__(self) -> Self:

@@ -6,9 +6,12 @@ https://learn.microsoft.com/azure/cosmos-db/nosql/database-transactions-optimist
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
-from typing import Any, Final, Self
+from typing import Any, ClassVar, Final, Self
 
 from azure.core import MatchConditions
 from azure.cosmos import PartitionKey
@@ -18,25 +21,34 @@ from azure.identity.aio import DefaultAzureCredential
 
 from storage.codec import as_object, loads
 from storage.contract import ABSENT, Document, Write
-from storage.errors import StorageConflict, StorageUnavailable
+from storage.cosmos_account import NO_DEFAULT, PARTITION_PATH, check_partitions, check_reads, check_time_to_live
+from storage.errors import StateDecodeError, StorageConflict
+from storage.expiry import NEVER, Expiry
 from storage.keys import cosmos_id
-from storage.remote import TOO_LARGE, Closable, RemoteStorage, is_loopback, may_create
+from storage.limits import EXACT, Limits, escaped_size
+from storage.remote import TOO_LARGE, Closable, RemoteStorage, Stored, is_loopback, may_create
 
-_PARTITION_PATH: Final = "/id"
 _NO_SUCH_CONTAINER: Final = 1003  # substatus of a 404 that is not about the item
 _CONFLICTS: Final = (409, 412)
 _NOT_FOUND: Final = 404
+SIZE_LIMIT: Final = 2 * 1024 * 1024  # bytes, of the item and of the request that carries it
+_PAGE: Final = 1000  # keys
 
 
 class CosmosStorage(RemoteStorage):
-    """Items `{"id", "realId", "document"}`, as the stock `CosmosDbPartitionedStorage` lays them out.
+    """Items `{"id", "realId", "document", "ttl"?}`, as the stock `CosmosDbPartitionedStorage` lays them out.
 
     Args:
         client: the account's client; closed with the storage.
         database, container: their names.
         create: make what is missing; needs an account key.
         credential: closed with the storage.
+        key_suffix, compatibility_mode: those of the stock storage whose items are to be found; see `cosmos_id`.
+        expiry, clock: as for every `StateStorage`; an item carries its life as its time to live.
+        stale_reads: use an account whose reads may answer an older version, which is right for one replica only.
     """
+
+    largest_integer: ClassVar[int] = EXACT  # numbers are doubles, RFC 8259 section 6
 
     def __init__(
         self,
@@ -46,25 +58,37 @@ class CosmosStorage(RemoteStorage):
         *,
         create: bool = False,
         credential: Closable | None = None,
+        key_suffix: str = "",
+        compatibility_mode: bool = False,
+        expiry: Expiry = NEVER,
+        clock: Callable[[], float] = time.time,
+        stale_reads: bool = False,
     ) -> None:
-        super().__init__(client, *([credential] if credential else []))
+        clients = (client, *([credential] if credential else []))
+        super().__init__(*clients, limits=Limits(SIZE_LIMIT, exact=False), expiry=expiry, clock=clock)
         self._client = client
+        self._stale_reads = stale_reads
         self._names = (database, container)
         self._container = client.get_database_client(database).get_container_client(container)
         self._create = create
+        self._id = functools.partial(cosmos_id, suffix=key_suffix, compatible=compatibility_mode)
 
     @classmethod
-    def from_key(cls, endpoint: str, key: str, database: str, container: str, *, create: bool | None = None) -> Self:
+    def from_key(
+        cls, endpoint: str, key: str, database: str, container: str, *, create: bool | None = None, **options: Any
+    ) -> Self:
         """Build the client from an account's endpoint and key; `create` None: on an emulator of this machine."""
         client = CosmosClient(endpoint, credential=key, **_client_options(endpoint))
-        return cls(client, database, container, create=may_create(create, endpoint))
+        return cls(client, database, container, create=may_create(create, endpoint), **options)
 
     @classmethod
-    def from_identity(cls, endpoint: str, database: str, container: str, *, create: bool | None = None) -> Self:
+    def from_identity(
+        cls, endpoint: str, database: str, container: str, *, create: bool | None = None, **options: Any
+    ) -> Self:
         """Build the client for the Entra identity that `DefaultAzureCredential` finds; `create` as above."""
         credential = DefaultAzureCredential()
         client = CosmosClient(endpoint, credential=credential, **_client_options(endpoint))
-        return cls(client, database, container, create=may_create(create, endpoint), credential=credential)
+        return cls(client, database, container, create=may_create(create, endpoint), credential=credential, **options)
 
     async def open(self) -> None:
         if self._create:
@@ -72,9 +96,12 @@ class CosmosStorage(RemoteStorage):
                 await self._create_missing()
         async with self._asking("cannot be reached"):
             properties = await self._container.read()
-        paths = properties.get("partitionKey", {}).get("paths")
-        if paths != [_PARTITION_PATH]:
-            raise StorageUnavailable(f"{self}: partitioned by {paths}, expected ['{_PARTITION_PATH}']")
+            account = await self._client._get_database_account()
+        if not self._stale_reads:
+            level = (account.ConsistencyPolicy or {}).get("defaultConsistencyLevel", "")
+            check_reads(self, self._client.client_connection.url_connection, level)
+        check_partitions(self, properties)
+        check_time_to_live(self, properties, expires=bool(self._expiry))
 
     async def _create_missing(self) -> None:
         database, container = self._names
@@ -82,15 +109,17 @@ class CosmosStorage(RemoteStorage):
         with suppress(CosmosResourceExistsError):
             await self._client.create_database_if_not_exists(database)
         with suppress(CosmosResourceExistsError):
-            partitions = PartitionKey(_PARTITION_PATH)
-            await self._client.get_database_client(database).create_container_if_not_exists(container, partitions)
+            partitions = PartitionKey(PARTITION_PATH)
+            await self._client.get_database_client(database).create_container_if_not_exists(
+                container, partitions, default_ttl=NO_DEFAULT
+            )
 
     async def ping(self) -> None:
         async with self._asking("cannot be reached"):
             await self._container.read()
 
-    async def _load_one(self, key: str) -> Document | None:
-        item_id = cosmos_id(key)
+    async def _load_one(self, key: str) -> Stored | None:
+        item_id = self._id(key)
         async with self._asking("cannot be read"):
             try:
                 item = await self._container.read_item(item_id, item_id)
@@ -98,7 +127,20 @@ class CosmosStorage(RemoteStorage):
                 if _is_absent(error):
                     return None
                 raise
-        return Document(as_object(item.get("document"), key), item["_etag"])
+        if item.get("realId", key) != key:
+            raise StateDecodeError(key, "realId", "the item is that of another key, which stock spells alike")
+        document = Document(as_object(item.get("document"), key), item["_etag"])
+        given, wanted = _time_to_live(item), self.life(key)
+        life = min((each for each in (given, wanted) if each is not None), default=None)
+        return Stored(document, item["_ts"], life, life_changes=given != wanted)
+
+    def _size(self, key: str, text: bytes) -> int:
+        envelope = json.dumps({**self._envelope(key), "document": 0}, separators=(",", ":"))
+        return len(envelope) - 1 + escaped_size(text)
+
+    def _envelope(self, key: str) -> dict[str, Any]:
+        life = self.life(key)
+        return {"id": self._id(key), "realId": key} | ({} if life is None else {"ttl": life})
 
     async def _save_one(self, key: str, write: Write, text: bytes | None) -> str | None:
         async with self._asking("cannot be written"):
@@ -114,12 +156,20 @@ class CosmosStorage(RemoteStorage):
                     raise self._too_large(key, text) from error
                 raise
 
+    async def keys(self, prefix: str = "") -> AsyncIterator[str]:
+        query = "SELECT c.id, c.realId FROM c WHERE STARTSWITH(c.realId, @prefix)"
+        parameters: list[dict[str, object]] = [{"name": "@prefix", "value": prefix}]
+        found = self._container.query_items(query, parameters=parameters, max_item_count=_PAGE)
+        async for item in self._paged(found.by_page()):
+            if self._id(item["realId"]) == item["id"]:
+                yield item["realId"]
+
     async def _send(self, key: str, write: Write, text: bytes | None) -> str | None:
-        item_id = cosmos_id(key)
+        item_id = self._id(key)
         if text is None:
             await self._container.delete_item(item_id, item_id, **_if_match(write))
             return None
-        body: dict[str, Any] = {"id": item_id, "realId": key, "document": loads(text, key)}
+        body = {**self._envelope(key), "document": loads(text, key)}
         if write.expect is ABSENT:
             answer = await self._container.create_item(body)
         elif write.expected_etag is None:
@@ -136,6 +186,11 @@ class CosmosStorage(RemoteStorage):
 def _client_options(endpoint: str) -> dict[str, Any]:
     # Emulators come with a certificate they signed themselves.
     return {"connection_verify": not is_loopback(endpoint), "retry_total": 3, "retry_backoff_factor": 0.2}
+
+
+def _time_to_live(item: Mapping[str, Any]) -> int | None:
+    seconds = item.get("ttl")
+    return seconds if isinstance(seconds, int) and seconds > 0 else None  # -1: for ever
 
 
 def _if_match(write: Write) -> Mapping[str, Any]:

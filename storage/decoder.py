@@ -2,68 +2,135 @@
 
 from __future__ import annotations
 
-import dataclasses
+import math
 from collections.abc import Callable
-from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from storage import times
-from storage.contract import JsonObject
-from storage.errors import StateDecodeError
-from storage.spelling import RESERVED, TAG, TUPLE, inside
+from storage.models import Model
+from storage.scalars import READ_CALL, READ_OBJECT, read_bytes
+from storage.spelling import BYTES, REDUCE, RESERVED, SET, TAG, TUPLE, Misfit, Unregistered, reduction
 
-
-class UnknownClass(StateDecodeError):
-    """Raised when an object names a class that is not registered."""
+_AS_IT_IS: Final = frozenset((bool, type(None)))
 
 
 class Decoder:
-    def __init__(self, class_of: Callable[[str], type | None], key: str) -> None:
-        self._class_of = class_of
-        self._key = key
+    """One decoding. Raises `Misfit`, of the kind `Unregistered` for a class that nobody has registered.
 
-    def decode(self, value: Any, where: str) -> Any:
-        if isinstance(value, list):
-            return [self.decode(item, f"{where}[{i}]") for i, item in enumerate(value)]
-        if not isinstance(value, dict):
+    Args:
+        model_of: the model of the class that is stored under a name, or None.
+        largest: the largest integer that can be written again.
+    """
+
+    def __init__(self, model_of: Callable[[str], Model | None], largest: int) -> None:
+        self._model_of = model_of
+        self._largest = largest
+
+    def decode(self, value: Any) -> Any:
+        kind = type(value)
+        if kind is str:
+            if not value.isascii():
+                _require_text(value)
             return value
-        if TAG in value:
-            return self._object(value, where)
-        if value.keys() == {TUPLE} and isinstance(value[TUPLE], list):
-            return tuple(self.decode(value[TUPLE], where))
-        for name in value:
-            if name.startswith(RESERVED):
-                raise StateDecodeError(self._key, where, f"{name!r} is not read: it could run code")
-        return {name: self.decode(item, inside(where, name)) for name, item in value.items()}
+        if kind in _AS_IT_IS:
+            return value
+        if kind is int:
+            if not -self._largest <= value <= self._largest:
+                raise Misfit("is an integer larger than any that can be stored exactly")
+            return value
+        if kind is float:
+            if not math.isfinite(value):
+                raise Misfit("is a number larger than any")
+            return value
+        if kind is dict:
+            return self._object(value) if TAG in value else self._members(value)
+        return self._items(value)
 
-    def _object(self, value: JsonObject, where: str) -> Any:
+    def _items(self, items: list[Any]) -> list[Any]:
+        decoded: list[Any] = []
+        try:
+            for item in items:
+                decoded.append(self.decode(item))  # noqa: PERF401 - its length is the place of what is refused
+        except Misfit as misfit:
+            raise misfit.within(len(decoded)) from None
+        return decoded
+
+    def _members(self, value: dict[str, Any]) -> Any:
+        decoded: dict[str, Any] = {}
+        for name, item in value.items():
+            if name[:3] == RESERVED:
+                return self._special(value, name)
+            try:
+                decoded[name] = self.decode(item)
+            except Misfit as misfit:
+                raise misfit.within(name) from None
+        return decoded
+
+    def _special(self, value: dict[str, Any], name: str) -> Any:
+        """A value that has a name of the codec's own: one of the known shapes, or refused."""
+        content = value[name]
+        if len(value) == 1:
+            if name == TUPLE and type(content) is list:
+                return tuple(self._items(content))
+            if name == SET and type(content) is list:
+                return _attempt(set, self._items(content))
+            if name == BYTES:
+                return _attempt(read_bytes, content)
+            if name == REDUCE:
+                call = reduction(value)
+                if call:
+                    return self._call(*call)
+        raise Misfit(f"{name!r} is not read: it could run code")
+
+    def _call(self, tag: str, arguments: list[Any]) -> Any:
+        read = READ_CALL.get(tag)
+        if read:
+            return _attempt(read, arguments)
+        if len(arguments) != 1:
+            raise Misfit(f"'py/reduce' of {tag} is not read: it could run code")
+        model = self._registered(tag)
+        if not model.is_enum:
+            raise Misfit(f"'py/reduce' of {tag} is not read: it is no enumeration")
+        return _attempt(model.cls, self.decode(arguments[0]))
+
+    def _object(self, value: dict[str, Any]) -> Any:
         tag = value[TAG]
-        if tag == times.TAG:
-            return self._time(value, where)
-        cls = self._class_of(tag) if isinstance(tag, str) else None
-        if cls is None:
-            raise UnknownClass(self._key, where, f"is a {tag}, which is not registered: storage.codec.register(...)")
-        where = where or cls.__name__
-        attributes = {name: self.decode(item, inside(where, name)) for name, item in value.items() if name != TAG}
-        try:
-            return _build(cls, attributes)
-        except (TypeError, ValueError, AttributeError) as error:
-            raise StateDecodeError(self._key, where, f"does not fit {tag}: {error}") from error
+        if type(tag) is not str:
+            raise Misfit(f"names no class: {TAG!r} is {type(tag).__name__}")
+        read = READ_OBJECT.get(tag)
+        if read:
+            return _attempt(read, value)
+        model = self._registered(tag)
+        if model.is_enum:
+            raise Misfit(f"is not spelled as an enumeration, which {tag} is")
+        model.require_readable(value)
+        attributes: dict[str, Any] = {}
+        for name, item in value.items():
+            if name == TAG:
+                continue
+            if name[:3] == RESERVED or (name[:2] == "__" and name[-2:] == "__"):
+                raise Misfit(f"{name!r} is not read: it could run code")
+            try:
+                attributes[name] = self.decode(item)
+            except Misfit as misfit:
+                raise misfit.within(name) from None
+        return model.build(attributes)
 
-    def _time(self, value: JsonObject, where: str) -> datetime:
-        try:
-            return times.read(value)
-        except (ValueError, OverflowError) as error:
-            raise StateDecodeError(self._key, where, str(error)) from error
+    def _registered(self, tag: str) -> Model:
+        model = self._model_of(tag)
+        if model is None:
+            raise Unregistered(f"is a {tag}, which is not registered: storage.codec.register(...)")
+        return model
 
 
-def _build(cls: type[Any], attributes: dict[str, Any]) -> Any:
-    if not dataclasses.is_dataclass(cls):
-        instance = object.__new__(cls)
-        instance.__dict__.update(attributes)
-        return instance
-    init = {field.name for field in dataclasses.fields(cls) if field.init}
-    instance = cls(**{name: item for name, item in attributes.items() if name in init})
-    for name in attributes.keys() - init:
-        object.__setattr__(instance, name, attributes[name])
-    return instance
+def _attempt(read: Callable[[Any], Any], content: Any) -> Any:
+    try:
+        return read(content)
+    except Exception as error:  # `_missing_` of an enumeration is the bot's code
+        raise Misfit(str(error)) from error
+
+
+def _require_text(value: str) -> None:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise Misfit("has a lone surrogate, which is not text") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import json
 import math
@@ -12,91 +11,139 @@ from typing import Any, Final
 
 from storage import times
 from storage.contract import JsonObject
-from storage.errors import StateEncodeError
-from storage.spelling import RESERVED, TAG, TUPLE, Undecoded, inside, tag_of
+from storage.models import Model
+from storage.scalars import SPELL
+from storage.spelling import RESERVED, SET, TAG, TUPLE, Misfit, Undecoded, Unregistered, reduced, tag_of
 
-# Beyond it a JSON number is rounded by every service that reads it as a double (RFC 8259 section 6).
-_EXACT: Final = 2**53 - 1
+_CONTAINERS: Final[tuple[type, ...]] = (dict, list, tuple, set)
 
 
 class Encoder:
-    def __init__(self, class_of: Callable[[str], type | None], key: str) -> None:
-        self._class_of = class_of
-        self._key = key
+    """One encoding. Raises `Misfit`.
+
+    Args:
+        model_of: the model of a class, or None where it is not registered.
+        largest: the largest integer that the service keeps exactly.
+    """
+
+    def __init__(self, model_of: Callable[[type], Model | None], largest: int) -> None:
+        self._model_of = model_of
+        self._largest = largest
         self._open: set[int] = set()  # the containers around the present value, to find cycles
 
-    def encode(self, value: object, where: str) -> Any:
-        if value is None or isinstance(value, bool):
+    def encode(self, value: object) -> Any:
+        kind = type(value)
+        if value is None or kind is bool:
             return value
-        if isinstance(value, enum.Enum) and isinstance(value, (str, int)):
-            value = value.value
-        if isinstance(value, str):
-            return self._text(value, where)
-        if isinstance(value, int):
-            return self._number(value, abs(value) <= _EXACT, where, "an integer that a JSON number cannot hold exactly")
-        if isinstance(value, float):
-            return self._number(value, math.isfinite(value), where, "not a finite number")
-        return self._container(value, where)
+        if kind is str:
+            return _text(value)  # type: ignore[arg-type]
+        if kind is int:
+            return self._integer(value)  # type: ignore[arg-type]
+        if kind is float:
+            return _float(value)  # type: ignore[arg-type]
+        spell = SPELL.get(kind)
+        return spell(value) if spell else self._container(value, kind)
 
-    def _text(self, value: str, where: str) -> str:
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise self._error(where, "has a lone surrogate, which is not text") from None
-        return str(value)
+    def _integer(self, value: int) -> int:
+        if -self._largest <= value <= self._largest:
+            return value
+        raise Misfit(f"is an integer that a JSON number cannot hold exactly: {value!r:.40}")
 
-    def _number(self, value: float, fits: bool, where: str, reason: str) -> float:
-        if not fits:
-            raise self._error(where, f"is {reason}: {value!r}")
-        return value
-
-    def _container(self, value: object, where: str) -> Any:
+    def _container(self, value: Any, kind: type) -> Any:
         if id(value) in self._open:
-            raise self._error(where, "contains itself")
+            raise Misfit("contains itself")
         self._open.add(id(value))
         try:
-            if isinstance(value, Undecoded):
-                return json.loads(json.dumps(value.json))
-            if isinstance(value, dict):
-                return self._mapping(value, where)
-            if isinstance(value, list):
-                return [self.encode(item, f"{where}[{i}]") for i, item in enumerate(value)]
-            if isinstance(value, tuple):
-                return {TUPLE: [self.encode(item, f"{where}[{i}]") for i, item in enumerate(value)]}
-            if isinstance(value, datetime):
-                return {TAG: times.TAG, **times.spell(value)}
-            return self._object(value, where)
+            if kind is dict:
+                return self._mapping(value)
+            if kind is list:
+                return self._items(value)
+            if kind is tuple:
+                return {TUPLE: self._items(value)}
+            if kind is set:
+                return {SET: sorted(map(self.encode, value), key=json.dumps)}  # in an order of its own, always the same
+            return self._object(value, kind)
         except RecursionError:
-            raise self._error(where[:80], "is nested too deeply") from None
+            raise Misfit("is nested too deeply") from None
         finally:
             self._open.discard(id(value))
 
-    def _mapping(self, value: dict[Any, Any], where: str) -> JsonObject:
-        encoded: JsonObject = {}
-        for name, item in value.items():
-            if not isinstance(name, str):
-                raise self._error(where, f"has the key {name!r}; JSON objects have text keys only")
-            if name.startswith(RESERVED):
-                raise self._error(where, f'has the key {name!r}; keys starting with "{RESERVED}" are reserved')
-            self._text(name, where)
-            encoded[str(name)] = self.encode(item, inside(where, name))
+    def _items(self, value: list[Any]) -> list[Any]:
+        encoded: list[Any] = []
+        try:
+            for item in value:
+                encoded.append(self.encode(item))  # noqa: PERF401 - its length is the place of what is refused
+        except Misfit as misfit:
+            raise misfit.within(len(encoded)) from None
         return encoded
 
-    def _object(self, value: object, where: str) -> JsonObject:
-        tag = tag_of(type(value))
-        if self._class_of(tag) is not type(value):
-            raise self._error(
-                where, f"is a {tag}, which is not registered: storage.codec.register({type(value).__name__})"
-            )
-        return {TAG: tag, **self._mapping(_attributes(value), where or type(value).__name__)}
+    def _mapping(self, value: dict[Any, Any]) -> JsonObject:
+        encoded: JsonObject = {}
+        name: Any = None
+        try:
+            for name, item in value.items():
+                if type(name) is not str or name[:3] == RESERVED or not name.isascii():
+                    name = _name(name)
+                # The commonest values need no call.
+                if item is None or (type(item) is str and item.isascii()):
+                    encoded[name] = item
+                else:
+                    encoded[name] = self.encode(item)
+        except _BadName as misfit:
+            raise Misfit(misfit.reason) from None
+        except Misfit as misfit:
+            raise misfit.within(str(name)) from None
+        return encoded
 
-    def _error(self, where: str, reason: str) -> StateEncodeError:
-        return StateEncodeError(self._key, where or "the top", reason)
+    def _object(self, value: Any, kind: type) -> Any:
+        if kind is Undecoded:
+            return json.loads(json.dumps(value.json))
+        model = self._model_of(kind)
+        if isinstance(value, enum.Enum):
+            return self._member(value, model)
+        if model:
+            return {TAG: model.tag, **self._mapping(model.attributes(value))}
+        if isinstance(value, datetime):
+            return times.spell_datetime(value)
+        for scalar in (str, int, float):
+            if isinstance(value, scalar):
+                return self.encode(scalar(value))
+        for plain in _CONTAINERS:
+            if isinstance(value, plain):
+                raise Misfit(f"is a {tag_of(kind)}, and would come back as a plain {plain.__name__}: convert it first")
+        raise Unregistered(f"is a {tag_of(kind)}, which is not registered: storage.codec.register({kind.__name__})")
+
+    def _member(self, value: enum.Enum, model: Model | None) -> Any:
+        if model:
+            return reduced(model.tag, self.encode(value.value))
+        if isinstance(value, str | int):  # nobody said that it should come back as more
+            return self.encode(value.value)
+        kind = type(value)
+        raise Unregistered(f"is a {tag_of(kind)}, which is not registered: storage.codec.register({kind.__name__})")
 
 
-def _attributes(value: object) -> dict[str, Any]:
-    if hasattr(value, "__dict__"):
-        return vars(value)
-    if dataclasses.is_dataclass(value):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    return {}
+class _BadName(Misfit):
+    """Raised for a member's name; the place is the container's."""
+
+
+def _name(name: Any) -> str:
+    if not isinstance(name, str):
+        raise _BadName(f"has the key {name!r}; JSON objects have text keys only")
+    if name.startswith(RESERVED):
+        raise _BadName(f'has the key {name!r}; keys starting with "{RESERVED}" are reserved')
+    return _text(name if type(name) is str else str.__str__(name))
+
+
+def _text(value: str) -> str:
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise Misfit("has a lone surrogate, which is not text") from None
+    return value
+
+
+def _float(value: float) -> float:
+    if not math.isfinite(value):
+        raise Misfit(f"is not a finite number: {value!r}")
+    return value

@@ -5,15 +5,18 @@ from __future__ import annotations
 import abc
 import asyncio
 import ipaddress
-from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import ClassVar, Final, Protocol, TypeVar
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from storage.base import StateStorage
 from storage.codec import dumps
-from storage.contract import Document, Write
+from storage.contract import ABSENT, Document, Write
 from storage.errors import StateEncodeError, StorageConflict, StorageError, StorageUnavailable
+from storage.expiry import NEVER, Expiry, is_due, is_over
+from storage.limits import Limits
 
 T = TypeVar("T")
 
@@ -21,7 +24,7 @@ TOO_LARGE: Final = 413  # HTTP status
 _PATIENCE: Final = 10.0  # seconds for a request with its retries; a channel waits 15 s for the whole turn
 _HINTS: Final = {
     401: "the credentials are refused",
-    403: "the credentials are refused",
+    403: "the credentials are refused, or their role is missing",
     404: "it does not exist; create it, or set STORAGE_CREATE=true",
 }
 
@@ -32,37 +35,102 @@ class Closable(Protocol):
     async def close(self) -> None: ...
 
 
+class Stored(NamedTuple):
+    """A document as the service holds it.
+
+    Attributes:
+        written: when, in seconds since the epoch.
+        life: in seconds from then, or None for ever.
+        life_changes: whether its next write gives it another one.
+    """
+
+    document: Document
+    written: float
+    life: int | None
+    life_changes: bool = False
+
+
 class RemoteStorage(StateStorage):
     """A backend without transactions over several documents.
 
     Args:
         clients: closed with the storage, in this order.
+        limits: of one document.
+        expiry, clock: as for every `StateStorage`.
     """
 
     transactional: ClassVar[bool] = False
 
-    def __init__(self, *clients: Closable) -> None:
-        super().__init__()
+    def __init__(
+        self, *clients: Closable, limits: Limits, expiry: Expiry = NEVER, clock: Callable[[], float] = time.time
+    ) -> None:
+        super().__init__(expiry, clock)
         self._clients = clients
+        self._limits = limits
 
     @abc.abstractmethod
-    async def _load_one(self, key: str) -> Document | None:
+    async def _load_one(self, key: str) -> Stored | None:
         """Read one document; None where the service says that it does not exist."""
 
     @abc.abstractmethod
     async def _save_one(self, key: str, write: Write, text: bytes | None) -> str | None:
         """Apply one write, whose value's JSON is `text`; return the new ETag, or None for a delete."""
 
+    @abc.abstractmethod
+    def _size(self, key: str, text: bytes) -> int:
+        """The bytes that the service is sent, and counts, for a document whose JSON is `text`."""
+
     async def load(self, keys: Iterable[str]) -> dict[str, Document]:
         unique = list(dict.fromkeys(keys))
-        found = await _side_by_side([self._load_one(key) for key in unique])
+        found = await _side_by_side([self._find(key) for key in unique])
         return {key: document for key, document in zip(unique, found, strict=True) if document}
 
     async def save(self, writes: Mapping[str, Write]) -> dict[str, str]:
         # All are encoded before any is sent: one that cannot be stored must not leave half a call behind.
-        texts = {key: None if write.value is None else dumps(write.value, key) for key, write in writes.items()}
-        etags = await _side_by_side([self._save_one(key, write, texts[key]) for key, write in writes.items()])
+        texts = {key: None if write.value is None else self._text(key, write.value) for key, write in writes.items()}
+        etags = await _side_by_side([self._put(key, write, texts[key]) for key, write in writes.items()])
         return {key: etag for key, etag in zip(writes, etags, strict=True) if etag}
+
+    async def _paged(self, pages: AsyncIterator[AsyncIterator[T]]) -> AsyncIterator[T]:
+        """Yield the items of a listing, whose pages are a request each."""
+        while True:
+            async with self._asking("cannot be listed"):
+                try:
+                    page = [item async for item in await anext(pages)]
+                except StopAsyncIteration:
+                    return
+            for item in page:
+                yield item
+
+    async def _find(self, key: str) -> Document | None:
+        """The document, unless there is none or its life is over.
+
+        Such a one is deleted before it is called absent: so nobody who has read it can write it any more, and a
+        write that expects it to be absent succeeds.
+        """
+        while (stored := await self._load_one(key)) is not None:
+            age = self._clock() - stored.written
+            if not is_over(stored.life, age):
+                due = is_due(stored.life, age) or stored.life_changes
+                return stored.document._replace(due=due)
+            with suppress(StorageConflict):  # it was written meanwhile, so look again
+                await self._save_one(key, Write(None, stored.document.etag), None)
+                break
+        return None
+
+    async def _put(self, key: str, write: Write, text: bytes | None) -> str | None:
+        try:
+            return await self._save_one(key, write, text)
+        except StorageConflict:
+            is_expired = write.expect is ABSENT and self.life(key) is not None and await self._find(key) is None
+            if not is_expired:
+                raise
+        return await self._save_one(key, write, text)
+
+    def _text(self, key: str, value: Mapping[str, Any]) -> bytes:
+        text = dumps(value, key)
+        self._limits.check(key, value, text, self._size(key, text))
+        return text
 
     async def aclose(self) -> None:
         async with AsyncExitStack() as closing:  # one that fails to close keeps no other open

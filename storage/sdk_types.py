@@ -1,34 +1,53 @@
-"""The classes that the Bot Framework SDK itself puts into state, so that dialogs and store items need no registration.
+"""The classes that the Bot Framework SDK itself puts into state: known without registration, and no others of it.
 
-Only these are named: a document cannot make the program import or build anything else of the SDK.
+A document makes the program import nothing: only modules that the program has imported itself are looked into. So what
+botbuilder-dialogs keeps of a dialog is known where dialogs are used, and in other programs after `import_dialogs`.
 """
 
 from __future__ import annotations
 
 import importlib
-from functools import cache
+import sys
+from typing import Final
 
-_DIALOG_STATE = {
-    "botbuilder.dialogs.dialog_state": {"DialogState"},
-    "botbuilder.dialogs.dialog_instance": {"DialogInstance"},
-    "botbuilder.dialogs.prompts.prompt_options": {"PromptOptions"},
-    "botbuilder.dialogs.persisted_state": {"PersistedState"},
-    "botbuilder.dialogs.choices.choice": {"Choice"},
-    "botbuilder.dialogs.choices.list_style": {"ListStyle"},
-    "botbuilder.dialogs.choices.found_choice": {"FoundChoice"},
-    "botbuilder.core.storage": {"StoreItem"},
+_DIALOGS: Final = (
+    "botbuilder.dialogs.dialog_state.DialogState",
+    "botbuilder.dialogs.dialog_instance.DialogInstance",
+    "botbuilder.dialogs.persisted_state.PersistedState",
+    "botbuilder.dialogs.prompts.prompt_options.PromptOptions",
+    "botbuilder.dialogs.prompts.datetime_resolution.DateTimeResolution",
+    "botbuilder.dialogs.prompts.oauth_prompt.CallerInfo",
+    "botbuilder.dialogs.choices.choice.Choice",
+    "botbuilder.dialogs.choices.choice_factory_options.ChoiceFactoryOptions",
+    "botbuilder.dialogs.choices.found_choice.FoundChoice",
+    "botbuilder.dialogs.choices.list_style.ListStyle",
+    "botbuilder.dialogs.skills.begin_skill_dialog_options.BeginSkillDialogOptions",
+)
+_SINGLE: Final = {
+    *_DIALOGS,
+    "botbuilder.core.storage.StoreItem",
+    "botbuilder.core.skills.skill_conversation_reference.SkillConversationReference",
 }
-_SCHEMA = "botbuilder.schema._models_py3"  # activities, cards, attachments: plain data, kept in prompt options
+_SCHEMA: Final = frozenset(  # plain data, every class of it
+    (
+        "botbuilder.schema._models_py3",
+        "botbuilder.schema._connector_client_enums",
+        "botbuilder.schema._sign_in_enums",
+        "botbuilder.schema.teams._models_py3",
+    )
+)
 
 
-@cache
 def sdk_type(tag: str) -> type | None:
-    """Return the SDK's class with that `module.Class` name where it is one that state may hold, else None."""
+    """Return the SDK's class of that `module.Class` name where state may hold it without registration, else None."""
     module, _, name = tag.rpartition(".")
-    if name not in _DIALOG_STATE.get(module, ()) and module != _SCHEMA:
+    if module not in _SCHEMA and tag not in _SINGLE:
         return None
-    try:
-        found = getattr(importlib.import_module(module), name, None)
-    except ModuleNotFoundError:  # botbuilder-dialogs is not installed: then no document of ours holds its state
-        return None
-    return found if isinstance(found, type) else None
+    found = getattr(sys.modules.get(module), name, None)
+    return found if isinstance(found, type) and found.__module__ == module else None
+
+
+def import_dialogs() -> None:
+    """Make the classes of a dialog's state known. Raises ImportError where botbuilder-dialogs is not installed."""
+    for tag in _DIALOGS:
+        importlib.import_module(tag.rpartition(".")[0])

@@ -1,12 +1,16 @@
-"""What the encoder and the decoder have in common: the names that jsonpickle, the stock codec, gives to objects."""
+"""What reading and writing have in common: the names that jsonpickle, the stock codec, gives, and places in a value."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Final
+from typing import Any, Final, Self
 
 TAG: Final = "py/object"
+TYPE: Final = "py/type"
+REDUCE: Final = "py/reduce"
 TUPLE: Final = "py/tuple"
+SET: Final = "py/set"
+BYTES: Final = "py/b64"
 RESERVED: Final = "py/"
 
 
@@ -17,9 +21,45 @@ class Undecoded:
     json: Any
 
 
+class Misfit(Exception):
+    """A value that cannot be stored, or is not what a stored one can be. Its place grows while it is raised."""
+
+    def __init__(self, reason: str, *steps: str | int) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self._steps: list[str | int] = [*reversed(steps)]
+
+    def within(self, step: str | int) -> Self:
+        """The same, seen from the container that has it as that member or item."""
+        self._steps.append(step)
+        return self
+
+    def where(self, root: str) -> str:
+        """The place, as `UserProfile.tags[3]`, where the whole value is at `root`."""
+        path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in reversed(self._steps))
+        return root + path if root else path.removeprefix(".")
+
+
+class Unregistered(Misfit):
+    """Raised for a class that nobody has registered."""
+
+
 def tag_of(cls: type) -> str:
+    """The name under which objects of `cls` are stored."""
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
-def inside(where: str, name: str) -> str:
-    return f"{where}.{name}" if where else name
+def reduced(tag: str, *arguments: Any) -> dict[str, Any]:
+    """The spelling of what a call of a class makes."""
+    return {REDUCE: [{TYPE: tag}, {TUPLE: [*arguments]}]}
+
+
+def reduction(json: Any) -> tuple[str, list[Any]] | None:
+    """The class and the arguments in `reduced`, or None for another shape: the only calls that are ever read."""
+    if type(json) is dict and len(json) == 1:
+        match json.get(REDUCE):
+            case [{"py/type": str(tag)} as kind, {"py/tuple": list(arguments)} as call, *nothing]:
+                # Older releases of jsonpickle wrote the parts that a call does not have as null.
+                if len(kind) == len(call) == 1 and all(part is None for part in nothing):
+                    return tag, arguments
+    return None

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 import uuid
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, Final
 
 import aiosqlite
 
@@ -21,15 +22,16 @@ from storage.base import StateStorage
 from storage.codec import dumps, loads
 from storage.contract import Document, Write
 from storage.errors import StorageUnavailable
-from storage.keys import row_key
+from storage.expiry import NEVER, Expiry, is_due, is_over
+from storage.keys import key_of_row, row_key
+from storage.limits import Limits
+from storage.sqlite_file import KEYS_AT_ONCE, connect, remove, select, transaction, use_schema, use_wal
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS documents (
-    key   TEXT PRIMARY KEY,
-    value TEXT NOT NULL,
-    etag  TEXT NOT NULL
-) WITHOUT ROWID
-"""
+_PAGE: Final = 1000  # keys
+_ROW_LIMIT: Final = 1_000_000_000  # bytes
+_ROW_REST: Final = 100  # bytes of a row beside its key and value, and some to spare
+_SWEEP_EVERY: Final = 10.0  # seconds
+_SWEEP_ROWS: Final = 200  # so that the write that sweeps does not take long
 
 
 class SqliteStorage(StateStorage):
@@ -38,12 +40,19 @@ class SqliteStorage(StateStorage):
     Args:
         path: the database file; created when missing, its folder must exist.
         timeout: seconds to wait for another process's write before `StorageUnavailable`.
+        expiry, clock: as for every `StateStorage`; rows whose life is over are removed a few at a time, while others
+            are written.
     """
 
     transactional: ClassVar[bool] = True
 
-    def __init__(self, path: str | Path, *, timeout: float = 5.0) -> None:
-        super().__init__()
+    def __init__(
+        self, path: str | Path, *, timeout: float = 5.0, expiry: Expiry = NEVER, clock: Callable[[], float] = time.time
+    ) -> None:
+        super().__init__(expiry, clock)
+        self._limits = Limits(_ROW_LIMIT)
+        self._swept_at = clock()
+        self._swept_to = ""
         self._path = Path(path)
         self._timeout = timeout
         self._reader: aiosqlite.Connection | None = None
@@ -57,12 +66,11 @@ class SqliteStorage(StateStorage):
         async with self._errors("cannot be opened"):
             # aiosqlite's thread outlives a failed connect and speaks to a closed loop; so fail before it starts.
             await asyncio.to_thread(lambda: sqlite3.connect(self._path).close())
-            self._writer = await self._connect()
-            await self._use_wal(self._writer)
+            self._writer = await connect(self._path, self._timeout)
+            await use_wal(self._writer, self._timeout)
             await self._writer.execute("PRAGMA synchronous=FULL")
-            await self._writer.execute(_SCHEMA)
-            self._reader = await self._connect()
-            await self._check_schema(self._reader)
+            await use_schema(self._writer, self._clock())
+            self._reader = await connect(self._path, self._timeout)
 
     async def aclose(self) -> None:
         async with self._writing:
@@ -77,68 +85,72 @@ class SqliteStorage(StateStorage):
     async def load(self, keys: Iterable[str]) -> dict[str, Document]:
         names = {row_key(key): key for key in keys}
         rows = await self._rows(list(names))
-        return {names[name]: Document(loads(value, names[name]), etag) for name, value, etag in rows}
+        now = self._clock()
+        return {
+            key: Document(loads(value, key), etag, is_due(self.life(key), now - written))
+            for key, value, etag, written in ((names[name], *row) for name, *row in rows)
+            if not is_over(self.life(key), now - written)
+        }
 
     async def save(self, writes: Mapping[str, Write]) -> dict[str, str]:
-        texts = {key: dumps(write.value, key).decode() for key, write in writes.items() if write.value is not None}
+        texts = {key: self._text(key, write.value) for key, write in writes.items() if write.value is not None}
         etags = {key: uuid.uuid4().hex for key in texts}
-        rows = [(row_key(key), text, etags[key]) for key, text in texts.items()]
         if writes:
             # Shielded: a cancelled caller must not leave a transaction open on the shared connection.
-            await asyncio.shield(self._commit(dict(writes), rows))
+            await asyncio.shield(self._commit(dict(writes), texts, etags))
         return etags
 
-    async def _commit(self, writes: Mapping[str, Write], rows: list[tuple[str, str, str]]) -> None:
-        async with self._writing, self._errors("cannot be written"), self._transaction() as connection:
-            names = {key: row_key(key) for key in writes}
-            found = await connection.execute_fetchall(_select("key, etag", len(names)), tuple(names.values()))
-            current: dict[str, str] = dict(map(tuple, found))
-            for key, write in writes.items():
-                write.require(key, current.get(names[key]))
-            await connection.executemany("INSERT OR REPLACE INTO documents VALUES (?, ?, ?)", rows)
-            deleted = [(names[key],) for key, write in writes.items() if write.value is None]
-            if deleted:
-                await connection.executemany("DELETE FROM documents WHERE key = ?", deleted)
+    async def keys(self, prefix: str = "") -> AsyncIterator[str]:
+        # Each page is a read of its own: an open one would keep the bot's writes in the WAL file for as long.
+        page = await self._page("")
+        while page:
+            for name in page:
+                if (key := key_of_row(name)).startswith(prefix):
+                    yield key
+            page = await self._page(page[-1])
 
-    async def _rows(self, keys: list[str]) -> Iterable[sqlite3.Row]:
+    async def _page(self, after: str) -> list[str]:
+        query = "SELECT key FROM documents WHERE key > ? ORDER BY key LIMIT ?"
         async with self._errors("cannot be read"):
-            return await _open(self._reader).execute_fetchall(_select("key, value, etag", len(keys)), keys)
+            rows = await _open(self._reader).execute_fetchall(query, (after, _PAGE))
+        return [key for (key,) in rows]
 
-    async def _connect(self) -> aiosqlite.Connection:
-        return await aiosqlite.connect(self._path, isolation_level=None, timeout=self._timeout)
+    def _text(self, key: str, value: Mapping[str, Any]) -> str:
+        text = dumps(value, key)
+        self._limits.check(key, value, text, len(text) + len(row_key(key).encode()) + _ROW_REST)
+        return text.decode()
 
-    async def _check_schema(self, connection: aiosqlite.Connection) -> None:
-        """Refuse a database of somebody else's that has another thing of our table's name."""
-        columns = await connection.execute_fetchall(
-            "SELECT c.name FROM sqlite_schema AS s, pragma_table_info(s.name) AS c "
-            "WHERE (s.type, s.name) = ('table', 'documents')"
-        )
-        if {"key", "value", "etag"} - {name for (name,) in columns}:
-            raise sqlite3.DatabaseError("it holds another program's table of the name 'documents'")
+    async def _commit(self, writes: Mapping[str, Write], texts: Mapping[str, str], etags: Mapping[str, str]) -> None:
+        async with self._writing, self._errors("cannot be written"), transaction(_open(self._writer)) as connection:
+            now = self._clock()
+            names = {row_key(key): key for key in writes}
+            found = await select(connection, "key, etag, written", list(names))
+            current = {names[name]: tag for name, tag, at in found if not is_over(self.life(names[name]), now - at)}
+            for key, write in writes.items():
+                write.require(key, current.get(key))
+            rows = [(row_key(key), text, etags[key], now) for key, text in texts.items()]
+            await connection.executemany("INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?)", rows)
+            await remove(connection, [row_key(key) for key, write in writes.items() if write.value is None])
+            if self._expiry and now - self._swept_at >= _SWEEP_EVERY:
+                self._swept_at = now
+                await self._sweep(connection, now)
 
-    async def _use_wal(self, connection: aiosqlite.Connection) -> None:
-        """Switch the file to WAL, once and for all; while another connection does, SQLite says "locked" at once."""
-        patience = asyncio.get_running_loop().time() + self._timeout
-        while True:
-            try:
-                await connection.execute("PRAGMA journal_mode=WAL")
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or asyncio.get_running_loop().time() > patience:
-                    raise
-                await asyncio.sleep(0.01)
-            else:
-                return
+    async def _sweep(self, connection: aiosqlite.Connection, now: float) -> None:
+        """Remove, of the next rows in the order of keys, those whose life is over; begin again behind the last."""
+        query = "SELECT key, written FROM documents WHERE key > ? ORDER BY key LIMIT ?"
+        rows = list(await connection.execute_fetchall(query, (self._swept_to, _SWEEP_ROWS)))
+        self._swept_to = rows[-1][0] if len(rows) == _SWEEP_ROWS else ""
+        over = [name for name, written in rows if is_over(self.life(key_of_row(name)), now - written)]
+        await remove(connection, over)
 
-    @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[aiosqlite.Connection]:
-        connection = _open(self._writer)
-        await connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield connection
-            await connection.execute("COMMIT")
-        finally:
-            if connection.in_transaction:
-                await connection.execute("ROLLBACK")
+    async def _rows(self, keys: list[str]) -> list[tuple[Any, ...]]:
+        # As bytes: text that somebody edited by hand may be no UTF-8, which the codec says with the key.
+        columns = "key, CAST(value AS BLOB), etag, written"
+        if len(keys) <= KEYS_AT_ONCE:
+            async with self._errors("cannot be read"):
+                return await select(_open(self._reader), columns, keys)
+        async with self._writing, self._errors("cannot be read"), transaction(_open(self._writer)) as connection:
+            return await select(connection, columns, keys)
 
     @asynccontextmanager
     async def _errors(self, what: str) -> AsyncIterator[None]:
@@ -146,11 +158,6 @@ class SqliteStorage(StateStorage):
             yield
         except sqlite3.Error as error:
             raise StorageUnavailable(f"{self} {what}: {error}") from error
-
-
-def _select(columns: str, count: int) -> str:
-    marks = ",".join("?" * count)
-    return f"SELECT {columns} FROM documents WHERE key IN ({marks})"  # noqa: S608 - column names and question marks
 
 
 def _open(connection: aiosqlite.Connection | None) -> aiosqlite.Connection:

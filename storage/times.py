@@ -1,73 +1,165 @@
-"""Points in time, spelled as the stock storages spell them: a pickled `datetime`, of which nothing is unpickled here.
+"""Dates and times, spelled as the stock storages spell them: pickled, of which nothing is unpickled here.
 
-    {"py/object": "datetime.datetime", "__reduce__": [{"py/type": ...}, [10 bytes in Base64, the offset from UTC]]}
+    {"py/object": "datetime.datetime", "__reduce__": [{"py/type": ...}, [10 bytes in Base64, the zone]]}
 
-The bytes are year (2), month, day, hour, minute, second and microsecond (3), big-endian; the offset is missing for a
-naive one. A zone of another kind is stored as its offset at that time. Other shapes are refused, not run.
+The bytes of a datetime are year (2), month, day, hour, minute, second and microsecond (3), big-endian; a date has the
+first four, a time the last six. The zone is missing for a naive one. A zone that is neither an offset nor an IANA name
+is stored as its offset at that time. The zones that the SDK gives to activities (isodate's) are read as the same
+offsets. Other shapes are refused, not run.
 """
 
 from __future__ import annotations
 
-import base64
 import binascii
-from datetime import datetime, timedelta, timezone
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
-TAG: Final = "datetime.datetime"
-_BYTES: Final = 10
+from storage.spelling import REDUCE, TAG, TUPLE, TYPE, reduced, reduction
+
+DATETIME: Final = "datetime.datetime"
+DATE: Final = "datetime.date"
+TIME: Final = "datetime.time"
+TIMEDELTA: Final = "datetime.timedelta"
+_ZONEINFO: Final = "zoneinfo.ZoneInfo._unpickle"
 
 
-def spell(value: datetime) -> dict[str, Any]:
-    """Return the JSON of `value`, without its "py/object"."""
-    # The top bit of the month is where pickle keeps `fold`; with the offset given it says nothing.
-    parts = (value.month, value.day, value.hour, value.minute, value.second)
-    packed = value.year.to_bytes(2, "big") + bytes(parts) + value.microsecond.to_bytes(3, "big")
+def spell_datetime(value: datetime) -> dict[str, Any]:
+    return _spelled(DATETIME, _date_bytes(value) + _time_bytes(value), _zone(value))
+
+
+def spell_date(value: date) -> dict[str, Any]:
+    return _spelled(DATE, _date_bytes(value), [])
+
+
+def spell_time(value: time) -> dict[str, Any]:
+    return _spelled(TIME, _time_bytes(value), _zone(value))
+
+
+def spell_timedelta(value: timedelta) -> dict[str, Any]:
+    return reduced(TIMEDELTA, value.days, value.seconds, value.microseconds)
+
+
+def read_datetime(json: dict[str, Any]) -> datetime:
+    """Return the point in time that `spell_datetime` or jsonpickle has spelled. Raises ValueError for other shapes."""
+    packed, zone = _parts(json, DATETIME, 10)
+    return datetime(*_date_parts(packed), *_time_parts(packed[4:]), zone)
+
+
+def read_date(json: dict[str, Any]) -> date:
+    """As `read_datetime`."""
+    packed, _none = _parts(json, DATE, 4)
+    return date(*_date_parts(packed))
+
+
+def read_time(json: dict[str, Any]) -> time:
+    """As `read_datetime`."""
+    packed, zone = _parts(json, TIME, 6)
+    return time(*_time_parts(packed), zone)
+
+
+def read_timedelta(arguments: list[Any]) -> timedelta:
+    """Return the duration of days, seconds and microseconds. Raises ValueError or OverflowError for others."""
+    if len(arguments) != 3 or any(type(part) is not int for part in arguments):
+        raise ValueError("is not days, seconds and microseconds")
+    return timedelta(*arguments)
+
+
+def _spelled(tag: str, packed: bytes, zone: list[Any]) -> dict[str, Any]:
+    return {TAG: tag, "__reduce__": [{TYPE: tag}, [binascii.b2a_base64(packed, newline=False).decode(), *zone]]}
+
+
+def _date_bytes(value: date) -> bytes:
+    return value.year.to_bytes(2, "big") + bytes((value.month, value.day))
+
+
+def _time_bytes(value: datetime | time) -> bytes:
+    # The top bit of the hour (of the month, in a datetime) is where pickle keeps `fold`; stock does not store it.
+    return bytes((value.hour, value.minute, value.second)) + value.microsecond.to_bytes(3, "big")
+
+
+def _parts(json: dict[str, Any], tag: str, length: int) -> tuple[bytes, tzinfo | None]:
+    match json.get("__reduce__"), len(json):
+        case [kind, [str(text), *zone]], 2 if kind == {TYPE: tag}:
+            try:
+                packed = binascii.a2b_base64(text, strict_mode=True)
+            except ValueError as error:
+                raise ValueError(f"is not Base64: {error}") from error
+            if len(packed) != length:
+                raise ValueError(f"has {len(packed)} bytes; a {tag} has {length}")
+            return packed, _read_zone(zone)
+    raise ValueError(f"is not a {tag} as jsonpickle spells one")
+
+
+def _date_parts(packed: bytes) -> tuple[int, int, int]:
+    return int.from_bytes(packed[:2], "big"), packed[2] & 0x7F, packed[3]
+
+
+def _time_parts(packed: bytes) -> tuple[int, int, int, int]:
+    return packed[0] & 0x7F, packed[1], packed[2], int.from_bytes(packed[3:], "big")
+
+
+def _zone(value: datetime | time) -> list[Any]:
+    zone = value.tzinfo
+    if isinstance(zone, ZoneInfo) and zone.key and not value.fold:
+        return [{REDUCE: [{"py/function": _ZONEINFO}, {TUPLE: [zone.key, 1]}]}]
     offset = value.utcoffset()
-    state: list[Any] = [base64.b64encode(packed).decode()]
-    return {"__reduce__": [{"py/type": TAG}, state if offset is None else [*state, _offset(offset)]]}
+    return [] if offset is None else [reduced("datetime.timezone", spell_timedelta(offset))]
 
 
-def read(json: dict[str, Any]) -> datetime:
-    """Return the point in time that `spell` or jsonpickle has spelled. Raises ValueError for any other shape."""
+def _read_zone(json: list[Any]) -> tzinfo | None:
+    if not json:
+        return None
+    if json == _UTC:
+        return UTC
+    if len(json) == 1:
+        for read in _ZONES:
+            zone = read(json[0])
+            if zone is not None:
+                return zone
+    raise ValueError("has a zone that is neither an offset from UTC nor an IANA name")
+
+
+def _offset(json: Any) -> tzinfo | None:
+    match reduction(json):
+        case ("datetime.timezone", [length] | [length, str()]):
+            return timezone(_length(length))
+    return None
+
+
+def _isodate(json: Any) -> tzinfo | None:
     match json:
-        case {"__reduce__": [{"py/type": "datetime.datetime"}, [str() as packed, *zone]]}:
-            return _moment(packed, _zone(zone))
-    raise ValueError("is not a datetime as jsonpickle spells one")
+        case {"py/reduce": [{"py/function": "isodate.tzinfo._Utc"}, {"py/tuple": []}, *_]}:
+            return UTC
+        case {
+            "py/reduce": [
+                {"py/type": "isodate.tzinfo.FixedOffset"},
+                {"py/tuple": []},
+                {"_FixedOffset__offset": length, "_FixedOffset__name": str()},
+                *_,
+            ]
+        }:
+            return timezone(_length(length))
+    return None
 
 
-def _moment(packed: str, zone: timezone | None) -> datetime:
-    try:
-        state = base64.b64decode(packed, validate=True)
-    except binascii.Error as error:
-        raise ValueError(f"is not Base64: {error}") from error
-    if len(state) != _BYTES:
-        raise ValueError(f"has {len(state)} bytes; a datetime has {_BYTES}")
-    month = state[2] & 0x7F
-    microsecond = int.from_bytes(state[7:], "big")
-    day, hour, minute, second = state[3:7]
-    return datetime(int.from_bytes(state[:2], "big"), month, day, hour, minute, second, microsecond, zone)
-
-
-def _offset(offset: timedelta) -> dict[str, Any]:
-    length = _reduced("datetime.timedelta", [offset.days, offset.seconds, offset.microseconds])
-    return _reduced("datetime.timezone", [length])
-
-
-def _zone(json: list[Any]) -> timezone | None:
+def _named(json: Any) -> tzinfo | None:
     match json:
-        case []:
-            return None
-        case [
-            {
-                "py/reduce": [
-                    {"py/type": "datetime.timezone"},
-                    {"py/tuple": [{"py/reduce": [{"py/type": "datetime.timedelta"}, {"py/tuple": parts}]}]},
-                ]
-            }
-        ] if len(parts) == 3 and all(type(part) is int for part in parts):
-            return timezone(timedelta(*parts))
-    raise ValueError("has a zone that is not an offset from UTC")
+        case {"py/reduce": [{"py/function": "zoneinfo.ZoneInfo._unpickle"}, {"py/tuple": [str(name), 0 | 1 | bool()]}]}:
+            try:
+                return ZoneInfo(name)
+            except (LookupError, ValueError, OSError) as error:  # not known; malformed; a folder or too long
+                raise ValueError(f"is in the zone {name!r}, which this machine does not know") from error
+    return None
 
 
-def _reduced(name: str, arguments: list[Any]) -> dict[str, Any]:
-    return {"py/reduce": [{"py/type": name}, {"py/tuple": arguments}]}
+def _length(json: Any) -> timedelta:
+    match reduction(json):
+        case ("datetime.timedelta", arguments):
+            return read_timedelta(arguments)
+    raise ValueError("has a zone whose offset is none")
+
+
+_UTC: Final = [reduced("datetime.timezone", spell_timedelta(timedelta(0)))]
+_ZONES: Final[tuple[Callable[[Any], tzinfo | None], ...]] = (_offset, _isodate, _named)

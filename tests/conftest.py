@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
@@ -25,10 +26,11 @@ from config import Settings
 from infra.local import emulators
 from infra.local.node import EmulatorError
 from storage import StateStorage, create_storage
+from storage.expiry import Expiry
 from storage.memory import MemoryStorage
 from storage.remote import is_loopback
 
-Connect = Callable[[], StateStorage]
+Connect = Callable[..., StateStorage]
 Environment = dict[str, str]
 
 hypothesis.settings.register_profile("house", deadline=None)  # a busy machine is no failure
@@ -51,15 +53,23 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def connect(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> Connect:
-    """A function that returns one more storage, not yet opened, on the store that is this test's own."""
+    """A function that returns one more storage, not yet opened, on the store that is this test's own.
+
+    It takes settings that differ from the defaults by name, and a clock as `clock`.
+    """
     if backend == "memory":
         documents: dict[str, Any] = {}
-        return lambda: MemoryStorage(documents)
+        return lambda clock=time.time, **changes: _in_memory(documents, clock, Settings(**changes))
     if backend == "sqlite":
         settings = Settings(state_storage="sqlite", sqlite_path=str(tmp_path / "state.db"))
     else:
         settings = request.getfixturevalue(f"{backend}_settings")
-    return lambda: create_storage(settings)
+    return lambda clock=time.time, **changes: create_storage(replace(settings, **changes), clock)
+
+
+def _in_memory(documents: dict[str, Any], clock: Callable[[], float], settings: Settings) -> StateStorage:
+    days = settings.expire_conversation_days, settings.expire_user_days, settings.expire_private_days
+    return MemoryStorage(documents, expiry=Expiry.of_days(*days), clock=clock)
 
 
 @pytest.fixture

@@ -20,16 +20,18 @@ if TYPE_CHECKING:
 
 
 async def tidy(turn: Committed) -> None:
-    """Remove the undo notes that this turn left or found, and old entries of `seen` where they are too many.
+    """Remove the undo notes that this turn left or found, and old entries of `seen` where they are too many; write
+    again what this turn only used and what would expire otherwise.
 
-    One save where there are notes, none otherwise. A note whose turn is decided says the same as the document
-    without it, and the write expects the very version that was judged; so nothing depends on its success, and
-    conflicts and failures are left alone.
+    One save where there is something of it, none otherwise. A note whose turn is decided says the same as the
+    document without it, and the write expects the very version that was judged; so nothing depends on its
+    success, and conflicts and failures are left alone.
     """
     if turn.txn is None:
+        await _try(turn.store, _renewals(turn))
         return
     view = turn.snapshot.view
-    writes = {key: _without_note(held) for key, held in turn.written.items() if held.note}
+    writes = _renewals(turn) | {key: _without_note(held) for key, held in turn.written.items() if held.note}
     for key, held in view.held.items():
         if held.note and key not in turn.written and not _foreign_pending(view, key):
             writes[key] = Write(build_document(view.resolved(key)), held.expect)
@@ -64,6 +66,19 @@ async def mark_delivered(turn: Committed | Redelivered) -> bool:
         except StorageUnavailable:
             continue
     return False
+
+
+def _renewals(turn: Committed) -> dict[str, Write]:
+    """The documents that the turn found due and did not write, as they are."""
+    view = turn.snapshot.view
+    writes = {
+        key: Write(build_document(view.resolved(key)), view.held[key].expect)
+        for key in view.due
+        if key in view.held and key not in turn.written and view.verdict(key) in (None, Verdict.COMMITTED)
+    }
+    if turn.txn is None and turn.conversation_key in view.due:
+        writes[turn.conversation_key] = Write(build_conversation(view.own), view.own.expect)
+    return writes
 
 
 def _foreign_pending(view: View, key: str) -> bool:

@@ -97,7 +97,8 @@ class Attempt:
 
     def new_version(self, key: str, before: Held) -> Held:
         state = self.changes.get(key, before.state)
-        note = Note(before.state, before.tag, self.snapshot.conversation_key, self.view.own.etag)
+        decider, base, now = self.snapshot.conversation_key, self.view.own.etag, self.snapshot.runtime.wall()
+        note = Note(before.state, before.tag, decider, base, now)
         return Held(state, tag_of(self.txn, state), None if self.store.transactional else note)
 
     def document_writes(self) -> dict[str, Write]:
@@ -159,17 +160,18 @@ class Attempt:
 
     def next_conversation(self) -> Conversation:
         runtime, own = self.snapshot.runtime, self.view.own
+        now = runtime.wall()
         entries = ledger.append(
             ledger.delivered(own.ledger, self.delivered),
             self.txn,
             self.snapshot.activity_id,
             self.replies,
-            runtime.wall(),
+            now,
             runtime.limits,
         )
         state = self.changes.get(self.snapshot.conversation_key, own.state)
         held = {key: self.written.get(key, self.view.resolved(key)) for key in self.view.held}
-        return own.next(state, entries, held)
+        return own.next(state, entries, held, now)
 
     def stored(self, etags: Mapping[str, str]) -> None:
         for key in self.written.keys() & etags.keys():

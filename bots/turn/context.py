@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import copy
-
 from botbuilder.core import TurnContext
 from botbuilder.schema import Activity
 
+from bots.copies import copy_of
 from bots.turn.outlet import HANDLERS, Outlet
 from bots.turn.replies import HeldReplies
 
@@ -23,7 +22,7 @@ class TurnScene:
     """
 
     def __init__(self, context: TurnContext) -> None:
-        self.received: Activity = copy.deepcopy(context.activity)
+        self.received: Activity = copy_of(context.activity)
         self.outlet = Outlet(context)
         self.context = context
         self._held: HeldReplies | None = None
@@ -56,7 +55,7 @@ class TurnScene:
         self.release(committed=False)
         context = self.context
         context.buffered_reply_activities[:] = self._buffered
-        context.activity = copy.deepcopy(self.received)
+        context.activity = copy_of(self.received)
         context._responded = self._responded
         for present, before in ((context.turn_state, self._turn_state), (context.services, self._services)):
             present.clear()

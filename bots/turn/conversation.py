@@ -1,10 +1,12 @@
 """The conversation's document: its state, and beside it what the turns of the conversation have decided.
 
-    {...state, "$turn": {"ledger": [...], "answered"?: [...], "seen": {D: tag}, "last": [D, ...], "absent"?: true}}
+    {...state, "$turn": {"ledger": [...], "answered"?: [...], "seen": {D: tag}, "last": [D, ...], "since",
+     "absent"?: true}}
 
-It is never removed: deleted state is written empty, with the record kept. A document without "$turn" was
-written by a stock bot: nothing has been decided yet. Replies are kept as JSON *text*, so that what a user put
-into them is never rebuilt by another program's decoder, nor indexed by the service.
+It is never removed, unless conversations expire: deleted state is written empty, with the record kept. A
+document without "$turn" was written by a stock bot: nothing has been decided yet. Replies are kept as JSON
+*text*, so that what a user put into them is never rebuilt by another program's decoder, nor indexed by the
+service.
 """
 
 from __future__ import annotations
@@ -33,6 +35,8 @@ class Conversation:
             that the turn wrote, its new tag. This is the evidence that the write committed.
         last: the keys that the last committed turn loaded, or None where no turn ever committed.
         etag: the version, or None where there is no document.
+        since: when its first turn committed, in seconds since the epoch, or None where none ever did. A document
+            that expired begins anew.
     """
 
     state: JsonObject | None = None
@@ -40,17 +44,19 @@ class Conversation:
     seen: Mapping[str, str] = dataclasses.field(default_factory=dict)
     last: tuple[str, ...] | None = None
     etag: str | None = None
+    since: float | None = None
 
     @property
     def expect(self) -> str | Expect:
         """What a write that replaces exactly this version expects."""
         return expect(self.etag)
 
-    def next(self, state: JsonObject | None, ledger: Ledger, held: Mapping[str, Held]) -> Conversation:
-        """The version that commits a turn after which the other documents it loaded are as `held` says."""
+    def next(self, state: JsonObject | None, ledger: Ledger, held: Mapping[str, Held], now: float) -> Conversation:
+        """The version that commits a turn now, after which the other documents it loaded are as `held` says."""
         seen = {key: tag for key, tag in self.seen.items() if key not in held}
         seen |= {key: document.tag for key, document in held.items() if document.tag is not None}
-        return Conversation(state, ledger, seen, tuple(held))
+        since = now if self.since is None else self.since
+        return Conversation(state, ledger, seen, tuple(held), since=since)
 
     def entry(self, txn: str) -> Entry | None:
         """The ledger's entry of the attempt `txn`."""
@@ -71,6 +77,7 @@ def parse_conversation(key: str, document: Document | None) -> Conversation:
         seen=fields.text_map("seen"),
         last=fields.texts("last") if "last" in fields else None,
         etag=document.etag,
+        since=fields.number("since") if "since" in fields else None,
     )
 
 
@@ -79,6 +86,8 @@ def build_conversation(conversation: Conversation) -> JsonObject:
     turn: JsonObject = {**build_ledger(conversation.ledger), "seen": dict(conversation.seen)}
     if conversation.last is not None:
         turn["last"] = list(conversation.last)
+    if conversation.since is not None:
+        turn["since"] = conversation.since
     if conversation.state is None:
         turn["absent"] = True
     return {**(conversation.state or {}), TURN: turn}

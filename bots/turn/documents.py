@@ -31,10 +31,13 @@ class TurnDocuments:
         self._saves = 0
 
     @classmethod
-    def of(cls, turn_context: TurnContext, key: str) -> TurnDocuments | None:
-        """The documents of the attempt that is running, where the document `key` is one of them."""
-        documents = turn_context.turn_state.get(_KEY)
-        return documents if documents is not None and key in documents._present else None
+    def of(cls, turn_context: TurnContext) -> TurnDocuments | None:
+        """The documents of the attempt that is running, or None outside of one."""
+        documents: TurnDocuments | None = turn_context.turn_state.get(_KEY)
+        return documents
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._present
 
     def enter(self, turn_context: TurnContext) -> None:
         """Make bot state use these documents from now on, until `leave`."""

@@ -2,13 +2,13 @@
 
 A user's, private or other document D::
 
-    {...state, "$turn": {"tag": "txn.digest", "absent"?: true, "undo"?: {"before", "tag", "decider", "base"}}}
+    {...state, "$turn": {"tag": "txn.digest", "absent"?: true, "undo"?: {"before", "tag", "decider", "base", "at"}}}
 
 A tag names a version of the state: the attempt that wrote it, and a digest of what it wrote. A stock bot that
 reads the document sees one property more and copies it forward when it writes; the digest then no longer
 fits, which gives the document a tag of its own and makes an undo note void: what the stock bot wrote is
 neither undone nor taken for what somebody else saw. "before" is JSON *text*, so that no other program's
-decoder rebuilds what is in it.
+decoder rebuilds what is in it; a long one is compressed (`texts`).
 
 A deleted document stays as `{"$turn": {"tag", "absent": true}}`, about 70 bytes. Removing it would make
 "absent" a version that comes back, and a turn could not tell that it was there meanwhile.
@@ -22,6 +22,7 @@ import json
 from typing import Any, Final
 
 from bots.turn.fields import Fields
+from bots.turn.texts import pack
 from storage.contract import ABSENT, Document, Expect, JsonObject
 
 TURN: Final = "$turn"
@@ -36,12 +37,14 @@ class Note:
         tag: the tag of that state, or None.
         decider: the key of the conversation's document whose next version says whether the turn committed.
         base: the ETag of that document on which the commit is conditional, or None where it must be absent.
+        at: when it was written, in seconds since the epoch, by the clock of the replica that did.
     """
 
     before: JsonObject | None
     tag: str | None
     decider: str
     base: str | None
+    at: float
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -78,6 +81,8 @@ def parse_document(key: str, document: Document | None) -> Held:
     if TURN not in document.value:
         return Held(state, None, None, document.etag)  # a stock bot's
     fields = Fields(key, TURN, document.value[TURN])
+    if "ledger" in fields:
+        raise fields.error("ledger", "is that of a conversation, whose document a state of another scope cannot share")
     tag, kept = fields.text("tag"), None if fields.flag("absent") and not state else state
     note = _parse_note(fields.inner("undo")) if "undo" in fields else None
     found = tag_of("", kept)
@@ -97,17 +102,20 @@ def build_document(held: Held) -> JsonObject | None:
         turn["undo"] = {
             "before": None
             if held.note.before is None
-            else json.dumps(held.note.before, ensure_ascii=False, separators=(",", ":")),
+            else pack(json.dumps(held.note.before, ensure_ascii=False, separators=(",", ":"))),
             "tag": held.note.tag,
             "decider": held.note.decider,
             "base": held.note.base,
+            "at": held.note.at,
         }
     return {**(held.state or {}), TURN: turn}
 
 
 def _parse_note(fields: Fields) -> Note:
-    before = fields.json("before", dict) if fields.optional_text("before") is not None else None
-    return Note(before, fields.optional_text("tag"), fields.text("decider"), fields.optional_text("base"))
+    text = fields.optional_long_text("before")
+    before = None if text is None else fields.json("before", text, dict)
+    base = fields.optional_text("base")
+    return Note(before, fields.optional_text("tag"), fields.text("decider"), base, fields.number("at"))
 
 
 def _plain(value: Any) -> Any:

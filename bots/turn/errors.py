@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from botbuilder.core import TurnContext
 
 from storage.errors import StorageConflict, StorageUnavailable
+
+if TYPE_CHECKING:
+    from bots.state import StoredState
 
 
 class TryAgain(Exception):
@@ -17,12 +21,32 @@ class TurnConflict(TryAgain):
     """Raised when other turns were first, each time, until the bound. State is as before."""
 
 
+class TurnTooSlow(TryAgain):
+    """Raised when a turn is not decided within its time. It left nothing half done; the next delivery finds out."""
+
+
 class RepliesNotDelivered(TryAgain):
     """Raised when the turn is decided but the channel did not take its replies. The next delivery sends them."""
 
 
 class NestedTurn(RuntimeError):
     """Raised when a turn would wait for itself: it started another turn of its conversation, and waits for it."""
+
+
+class ForeignConversation(RuntimeError):
+    """Raised when a turn's state has the key of another conversation's document, which only turns of that one write."""
+
+
+class DocumentNeeded(BaseException):
+    """Ends an attempt whose logic asks for a document that was not loaded; the turn begins again with it.
+
+    Not an Exception, so that no bot's `except Exception` takes it for a failure of the storage.
+    """
+
+    def __init__(self, key: str, state: StoredState) -> None:
+        super().__init__(key)
+        self.key = key
+        self.state = state
 
 
 OnTurnError = Callable[[TurnContext, Exception], Awaitable[None]]

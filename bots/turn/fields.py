@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
+from bots.turn.texts import GZIP, unpack
 from storage.errors import StateDecodeError
 
 if TYPE_CHECKING:
@@ -30,9 +32,18 @@ class Fields:
     def optional_text(self, name: str) -> str | None:
         return None if self._value.get(name) is None else self.text(name)
 
+    def optional_long_text(self, name: str) -> str | None:
+        """A text that may be compressed."""
+        if not isinstance(self._value.get(name), dict):
+            return self.optional_text(name)
+        try:
+            return unpack(self.inner(name).text(GZIP))
+        except ValueError as error:
+            raise self.error(name, str(error)) from error
+
     def number(self, name: str) -> float:
         value = self._value.get(name)
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise self.error(name, "expected a number")
         return value
 
@@ -53,10 +64,10 @@ class Fields:
     def inner(self, name: str) -> Fields:
         return Fields(self._key, f"{self._where}.{name}", self._value.get(name))
 
-    def json(self, name: str, kind: type) -> Any:
-        """The value that the text `name` spells; it must be a `kind`."""
+    def json(self, name: str, text: str, kind: type) -> Any:
+        """The value that `text`, which is the field `name`, spells; it must be a `kind`."""
         try:
-            value = json.loads(self.text(name))
+            value = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise self.error(name, f"is not JSON: {error}") from error
         if not isinstance(value, kind):

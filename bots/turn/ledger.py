@@ -17,6 +17,8 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Final
 
+from bots.turn.texts import pack
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
@@ -186,8 +188,8 @@ def _within(entries: Iterable[Entry], room: int) -> tuple[Entry, ...]:
 
 
 def _parse_entry(fields: Fields) -> Entry:
-    replies = fields.optional_text("replies")
-    if replies is not None and not all(isinstance(reply, dict) for reply in fields.json("replies", list)):
+    replies = fields.optional_long_text("replies")
+    if replies is not None and not all(isinstance(reply, dict) for reply in fields.json("replies", replies, list)):
         raise fields.error("replies", "spells a list of something else than objects")
     return Entry(fields.text("txn"), fields.number("at"), fields.optional_text("id"), replies)
 
@@ -197,7 +199,7 @@ def _build_entry(entry: Entry) -> JsonObject:
     if entry.activity_id is not None:
         built["id"] = entry.activity_id
     if entry.replies is not None:
-        built["replies"] = entry.replies
+        built["replies"] = pack(entry.replies)
     return built
 
 

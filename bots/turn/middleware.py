@@ -14,27 +14,34 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Sequence
 from typing import Final
 
 from botbuilder.core import ConversationState, Middleware, TurnContext
 
 from bots.state import StoredState
 from bots.turn.context import TurnScene
-from bots.turn.delivery import Deliveries, delivery_id, is_answered_by_response
+from bots.turn.delivery import Deliveries, delivery_id
 from bots.turn.documents import TurnDocuments
-from bots.turn.errors import RepliesNotDelivered, TryAgain, TurnConflict
+from bots.turn.errors import (
+    DocumentNeeded,
+    RepliesNotDelivered,
+    TryAgain,
+    TurnConflict,
+    TurnTooSlow,
+)
 from bots.turn.protocol import Aborted, Committed, Redelivered, Runtime, Snapshot, begin, commit, mark_delivered, tidy
 from bots.turn.queue import ConversationQueue
 from bots.turn.recorded import record, restore
 from bots.turn.replies import Reply
+from bots.turn.scopes import Scopes
+from bots.turn.settled import Settled, is_answered_by_response
 from storage.contract import DocumentStore, JsonObject
 from storage.errors import StateDecodeError, StorageError
 
 ATTEMPTS: Final = 30  # of one turn, each on what the others have left
 SHORTEST_BACKOFF: Final = 0.01  # seconds, before the second attempt; doubled with each further one
 LONGEST_BACKOFF: Final = 0.5  # seconds
-GIVE_UP_AFTER: Final = 10.0  # seconds; the channel waits 15 for its answer
 SLOW: Final = 5.0  # seconds after which the channel may deliver again before it has the answer
 
 Logic = Callable[[], Awaitable[None]]
@@ -48,40 +55,36 @@ class TurnTransaction(Middleware):
     Args:
         store: where the documents are; close it after this.
         states: the scopes of state that take part, of the classes in `bots.state`; each document of theirs that the
-            activity has is loaded with the turn.
+            activity has is loaded with the turn. Another one that the logic uses joins them: its first turn
+            begins twice.
         runtime: clocks, waiting, names and bounds.
 
-    Raises, to the adapter's `on_turn_error` and on to the channel: `TurnConflict`, `RepliesNotDelivered` and the
-    storage's `StorageUnavailable`, all of which mean that the activity is to be delivered again; and whatever the bot
-    raises, after which nothing is stored or sent.
+    Raises, to the adapter's `on_turn_error` and on to the channel: `TurnConflict`, `TurnTooSlow`,
+    `RepliesNotDelivered` and the storage's `StorageUnavailable`, all of which mean that the activity is to be
+    delivered again; and whatever the bot raises, after which nothing is stored or sent.
     """
 
     def __init__(self, store: DocumentStore, *states: StoredState, runtime: Runtime | None = None) -> None:
-        for state in states:
-            if not isinstance(state, StoredState):
-                raise TypeError(
-                    f"{type(state).__module__}.{type(state).__name__} cannot take part in a turn transaction: use the "
-                    "class of that name in bots.state, or put bots.state.StoredState in front of your own BotState"
-                )
-            if state._storage is not store:
-                raise ValueError(f"{type(state).__name__} has another storage than the transaction: they must be one")
         self._store = store
-        self._states = states
+        self._scopes = Scopes(store, states)
         self._runtime = runtime or Runtime()
         self._queue = ConversationQueue()
         self._deliveries = Deliveries()
+        self._settled = Settled()
         self._afterwards: set[asyncio.Task[None]] = set()
 
     async def on_turn(self, context: TurnContext, logic: Logic) -> None:
         """Handle one delivery of an activity."""
         arrived = self._runtime.monotonic()
         conversation = ConversationState(None).get_storage_key(context)
-        async with self._queue.turn(conversation):
-            scene = TurnScene(context)
-            turn, replies = await self._decide(scene, logic, conversation, arrived)
+        scene = TurnScene(context)
+        async with contextlib.AsyncExitStack() as place:
+            async with self._in_time(conversation):
+                await place.enter_async_context(self._queue.turn(conversation))
+                turn, replies = await self._decide(scene, logic, conversation, arrived)
             await self._deliver(scene, turn, replies)
             if turn.txn and not is_answered_by_response(scene.received):
-                self._deliveries.settle(conversation, scene.received)
+                self._settled.add(conversation, scene.received)
                 if self._runtime.monotonic() - arrived > SLOW:
                     await mark_delivered(turn)
         if isinstance(turn, Committed):
@@ -96,23 +99,28 @@ class TurnTransaction(Middleware):
         self, scene: TurnScene, logic: Logic, conversation: str, arrived: float
     ) -> tuple[Committed | Redelivered, Sequence[Reply]]:
         """Run the logic until it commits, or find that an earlier delivery did; with the replies to send now."""
-        keys, name = self._keys(scene.context), delivery_id(scene.received)
-        settled = self._deliveries.settled(conversation)
-        for number in range(ATTEMPTS):
-            await self._back_off(number)
+        keys, name = self._scopes.keys(scene.context, conversation), delivery_id(scene.received)
+        settled = self._settled.of(conversation)
+        lost = 0
+        for _ in range(ATTEMPTS):
+            await self._back_off(lost)
             started = await begin(self._store, conversation, keys, name, received=arrived, runtime=self._runtime)
             if isinstance(started, Redelivered):
                 _log.info("redelivered: answered from the ledger")
                 return started, _restored(started, conversation, scene)
-            turn, replies = await self._attempt(scene, logic, started, settled)
+            try:
+                turn, replies = await self._attempt(scene, logic, started, settled)
+            except DocumentNeeded as needed:
+                self._scopes.join(needed.state)
+                keys.append(self._scopes.admitted(needed.key, scene.context, conversation))
+                continue
             if isinstance(turn, Committed):
                 if turn.txn:
-                    self._deliveries.forget(conversation, settled)
+                    self._settled.forget(conversation, settled)
                 return turn, replies
-            _log.info("attempt %d of a turn lost: %s", number + 1, turn.reason)
-            if self._runtime.monotonic() - arrived > GIVE_UP_AFTER:
-                break
-        raise TurnConflict(f"{conversation!r}: other turns were faster in {number + 1} attempts")
+            lost += 1
+            _log.info("attempt %d of a turn lost: %s", lost, turn.reason)
+        raise TurnConflict(f"{conversation!r}: other turns were faster in {ATTEMPTS} attempts")
 
     async def _attempt(
         self, scene: TurnScene, logic: Logic, started: Snapshot, settled: Collection[str]
@@ -135,13 +143,12 @@ class TurnTransaction(Middleware):
     ) -> tuple[dict[str, JsonObject | None], Sequence[Reply]]:
         """Run the logic; return the documents it changed and what it wants to be sent."""
         context, held = scene.context, scene.set()
-        self._forget(context)  # what other middleware has read before may be older than these documents
+        self._scopes.forget(context)  # what other middleware has read before may be older than these documents
         documents.enter(context)
         await logic()
-        for state in self._states:
-            await state.save_changes(context)
+        await self._scopes.save(context)
         documents.leave(context)
-        self._forget(context)
+        self._scopes.forget(context)
         return documents.changes(), held.replies
 
     async def _deliver(self, scene: TurnScene, turn: Committed | Redelivered, replies: Sequence[Reply]) -> None:
@@ -149,20 +156,20 @@ class TurnTransaction(Middleware):
             await self._deliveries.deliver(scene.outlet, turn.txn, scene.received, replies)
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
-            _log.error("the channel did not take the replies of a turn: %s", reason)
+            _log.error("the channel did not take the replies of a turn: %s", error)
             raise RepliesNotDelivered(f"the turn is decided, its replies are not delivered: {reason}") from error
 
-    def _keys(self, context: TurnContext) -> list[str]:
-        """The documents of the activity; a scope that it has none of (no user, say) is left out."""
-        keys = []
-        for state in self._states:
-            with contextlib.suppress(Exception):  # the SDK raises TypeError, AttributeError or a bare Exception
-                keys.append(state.get_storage_key(context))
-        return keys
-
-    def _forget(self, context: TurnContext) -> None:
-        for state in self._states:
-            state.forget(context)
+    @contextlib.asynccontextmanager
+    async def _in_time(self, conversation: str) -> AsyncIterator[None]:
+        seconds = self._runtime.limits.turn
+        limit = asyncio.timeout(seconds)
+        try:
+            async with limit:
+                yield
+        except TimeoutError as error:
+            if limit.expired():  # otherwise it is the bot's own
+                raise TurnTooSlow(f"{conversation!r}: a turn was not decided within {seconds:g} s") from error
+            raise
 
     async def _back_off(self, number: int) -> None:
         """Wait before another attempt: full jitter, https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter"""

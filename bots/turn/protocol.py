@@ -43,12 +43,16 @@ turn.
 What it needs. ETags that never come back. Reads that answer the last version written, for every replica: an
 older version of C would look like a commit that failed. Blob Storage and the stores of one machine read so;
 Cosmos DB does with strong consistency, or with bounded staleness where it writes, not with its default,
-session. A C that nobody else removes or expires: without it, the last change of a D whose note has not been
-tidied yet counts as aborted. Replicas whose clocks differ by less than `ledger_age` minus `replay_age` minus
-the time in which channels redeliver: only the age of ledger entries is compared between clocks. Stock bots
-may read and write the same documents one after the other; a stock write *during* a turn is detected (the
-tag's digest no longer fits), neither undone nor lost, but a stock bot that read an undecided D has read it as
-committed. Keys are not shared between the two roles: a conversation's document of one turn is nobody's D.
+session (`storage.cosmos` refuses it). A C that nobody else removes: without it, the last change of a D whose
+note has not been tidied yet counts as aborted. A C may expire, after a day at least: then a note of the time
+before it was lost counts as committed, because an uncommitted one is resolved when its activity is delivered
+again, seconds later, and one that was left for half a day is nearly always a committed turn's that nobody
+tidied. So no document is removed before its life is over, and none lives shorter than a day. Replicas whose
+clocks differ by less than `ledger_age` minus `replay_age` minus the time in which channels redeliver: only
+the age of ledger entries is compared between clocks. Stock bots may read and write the same documents one
+after the other; a stock write *during* a turn is detected (the tag's digest no longer fits), neither undone
+nor lost, but a stock bot that read an undecided D has read it as committed. Keys are not shared between the
+two roles: a conversation's document of one turn is nobody's D.
 
 On a transactional store (memory, SQLite) one load is one moment and one save commits everything, so no notes
 are written; tags and the ledger are the same, as are 1 to 5. Notes found there, of a store that was moved,

@@ -8,25 +8,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
 
-from bots.turn.errors import NestedTurn, TurnConflict
-
-PATIENCE: Final = 60.0  # seconds; the channel has long given up, and a turn in front may wait for this very one
+from bots.turn.errors import NestedTurn
 
 
 class ConversationQueue:
     """The conversations in which a turn is running or waiting; nothing is kept of the others."""
 
-    def __init__(self, patience: float = PATIENCE) -> None:
-        self._patience = patience
+    def __init__(self) -> None:
         self._locks: dict[str, _Line] = {}
 
     @asynccontextmanager
     async def turn(self, conversation: str) -> AsyncIterator[None]:
         """Wait for the conversation's earlier turns, and hold back the later ones until the block ends.
 
-        Raises `NestedTurn` for a turn that would wait for itself, and `TurnConflict` for one that has waited too long.
+        How long it waits is the caller's to bound. Raises `NestedTurn` for a turn that would wait for itself.
         """
         line = self._locks.setdefault(conversation, _Line())
         if line.owner is asyncio.current_task():
@@ -36,7 +32,7 @@ class ConversationQueue:
             )
         line.length += 1
         try:
-            await self._arrive(line, conversation)
+            await line.lock.acquire()
             line.owner = asyncio.current_task()
             try:
                 yield
@@ -47,13 +43,6 @@ class ConversationQueue:
             line.length -= 1
             if not line.length:
                 del self._locks[conversation]
-
-    async def _arrive(self, line: _Line, conversation: str) -> None:
-        try:
-            async with asyncio.timeout(self._patience):
-                await line.lock.acquire()
-        except TimeoutError:
-            raise TurnConflict(f"{conversation!r}: an earlier turn has taken {self._patience:g} s") from None
 
     def busy(self, conversation: str) -> bool:
         """Whether a turn of the conversation runs or waits."""

@@ -9,16 +9,12 @@ from typing import Any, Final
 from azure.core.exceptions import DeserializationError  # what msrest raises
 from botbuilder.core import InvokeResponse, TurnContext
 from botbuilder.schema import Activity, ActivityTypes
-from botframework.connector import models
-from msrest.serialization import Deserializer, Model, Serializer
+from msrest.serialization import Model
 
 from bots.turn.replies import Reply
+from bots.wire import from_json, to_json
 from storage.contract import JsonObject
 
-# As the connector's client has them, so that what is kept is what would have been sent.
-_MODELS: Final = {name: model for name, model in vars(models).items() if isinstance(model, type)}
-_SERIALIZER: Final = Serializer(_MODELS)  # type: ignore[no-untyped-call]
-_DESERIALIZER: Final = Deserializer(_MODELS)  # type: ignore[no-untyped-call]
 _DOINGS: Final = frozenset(("send", "update", "delete"))
 _RESPONSE: Final = frozenset(("status", "body"))
 
@@ -60,14 +56,13 @@ def _more(kept: JsonObject, address: JsonObject) -> JsonObject:
 def _plain(activity: Activity) -> JsonObject:
     response = activity.value
     if not isinstance(response, InvokeResponse):
-        serialized: JsonObject = _SERIALIZER.body(activity, "Activity")  # type: ignore[no-untyped-call]
-        return serialized
+        return to_json(activity)
     body = json.loads(json.dumps(response.body, default=Model.serialize))  # it may hold the SDK's models anywhere
     return {"type": activity.type, "value": {"status": response.status, "body": body}}
 
 
 def _activity(plain: JsonObject) -> Activity:
-    activity = _DESERIALIZER("Activity", plain)
+    activity = from_json(plain)
     if activity.type == ActivityTypes.invoke_response and plain.get("value", {}).keys() == _RESPONSE:
         activity.value = InvokeResponse(**plain["value"])
     _keep_unknown(activity)

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 from typing import TYPE_CHECKING
 
 from bots.turn import ledger
-from bots.turn.view import Verdict, View
+from bots.turn.view import Verdict, View, forgets
 from storage.errors import StorageUnavailable
 
 if TYPE_CHECKING:
@@ -97,7 +98,8 @@ async def begin(
     patience = runtime.limits.patience
     for _ in range(runtime.limits.loads):
         found = await store.load([conversation_key, *keys, *deciders])
-        view = View.parse(conversation_key, keys, deciders, found)
+        forgotten = functools.partial(forgets, store, runtime.wall())
+        view = View.parse(conversation_key, keys, deciders, found, forgotten)
         entry = ledger.find(view.own.ledger, activity_id)
         if entry is not None:
             return Redelivered(store, runtime, conversation_key, view.own, entry.txn, entry.reply_list())

@@ -4,15 +4,32 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bots.turn.conversation import Conversation, parse_conversation
 from bots.turn.envelope import Held, parse_document
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from storage.contract import Document
+    from bots.turn.envelope import Note
+    from storage.contract import Document, DocumentStore
+
+
+# Seconds; half of the shortest life that a document can have, a day.
+FORGOTTEN_AFTER: Final = 43_200.0
+
+
+def forgets(store: DocumentStore, now: float, note: Note, decider: Conversation) -> bool:
+    """Whether a decider that says nothing of a committed turn may have expired since it did.
+
+    Such a note counts as committed. It nearly always is: a turn that left a note and did not commit is delivered again
+    within seconds, and then its note is resolved. Where conversations live for ever, nothing is presumed.
+    """
+    if store.life(note.decider) is None or (decider.etag is not None and decider.etag == note.base):
+        return False
+    began = now if decider.since is None else decider.since
+    return began - note.at > FORGOTTEN_AFTER
 
 
 class Verdict(enum.Enum):
@@ -31,22 +48,39 @@ class View:
         own: the conversation's document.
         held: the other documents of the turn.
         deciders: documents of other conversations that were loaded because a note names them.
+        due: the keys, of `own` and `held`, of documents that have to be written again to live on.
+        forgotten: the keys of documents with a note whose decider may have expired since, and with it what it knew.
     """
 
     own_key: str
     own: Conversation
     held: Mapping[str, Held]
     deciders: Mapping[str, Conversation]
+    due: tuple[str, ...] = ()
+    forgotten: tuple[str, ...] = ()
 
     @classmethod
-    def parse(cls, own_key: str, keys: Sequence[str], deciders: Sequence[str], found: Mapping[str, Document]) -> View:
+    def parse(
+        cls,
+        own_key: str,
+        keys: Sequence[str],
+        deciders: Sequence[str],
+        found: Mapping[str, Document],
+        forgets: Callable[[Note, Conversation], bool],
+    ) -> View:
         """Raises `StateDecodeError` for a document that is not what it should be."""
-        return cls(
+        view = cls(
             own_key,
             parse_conversation(own_key, found.get(own_key)),
             {key: parse_document(key, found.get(key)) for key in keys},
             {key: parse_conversation(key, found.get(key)) for key in deciders},
+            tuple(key for key in (own_key, *keys) if key in found and found[key].due),
         )
+        notes = {key: held.note for key, held in view.held.items() if held.note}
+        missing = view.missing_deciders()
+        known = {key: note for key, note in notes.items() if note.decider not in missing}
+        forgotten = tuple(key for key, note in known.items() if forgets(note, view.decider(note.decider)))
+        return dataclasses.replace(view, forgotten=forgotten)
 
     def versions(self) -> dict[str, str | None]:
         """The ETag of every document loaded."""
@@ -65,8 +99,9 @@ class View:
     def verdict(self, key: str) -> Verdict | None:
         """Judge the note in the document `key`, or None where it has none.
 
-        COMMITTED is right on any load; the other two only where all documents are known to have existed at
-        one moment: judged by a decider loaded before the note, a commit under way looks like an aborted one.
+        COMMITTED is right on any load (or presumed on any, see `forgets`); the other two only where all
+        documents are known to have existed at one moment: judged by a decider loaded before the note, a commit
+        under way looks like an aborted one.
         """
         held = self.held[key]
         if held.note is None:
@@ -75,6 +110,8 @@ class View:
             return Verdict.COMMITTED
         decider = self.decider(held.note.decider)
         if decider.seen.get(key) == held.tag:
+            return Verdict.COMMITTED
+        if key in self.forgotten:
             return Verdict.COMMITTED
         return Verdict.UNDECIDED if decider.etag == held.note.base else Verdict.ABORTED
 

@@ -48,11 +48,13 @@ class Channel:
 
     Attributes:
         received: the activities that bots have sent, in the order of their arrival, as JSON.
+        authorizations: the Authorization headers that these came with, "" for none.
         service_url: where bots send them.
     """
 
     def __init__(self) -> None:
         self.received: list[dict[str, Any]] = []
+        self.authorizations: list[str] = []
         self.service_url = ""
         self._http: ClientSession
         self._arrival = asyncio.Condition()
@@ -84,9 +86,10 @@ class Channel:
         """Begin a conversation. Its id has a `|` in it, as the Emulator's have."""
         return Conversation(self, f"{uuid.uuid4()}|livechat")
 
-    async def deliver(self, activity: dict[str, Any], bot_url: str) -> Answer:
+    async def deliver(self, activity: dict[str, Any], bot_url: str, token: str | None = None) -> Answer:
         """Send `activity` to the bot and return its answer, which comes when the turn is over."""
-        async with self._http.post(bot_url, json=activity) as response:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        async with self._http.post(bot_url, json=activity, headers=headers) as response:
             retry_after = response.headers.get("Retry-After")
             return Answer(response.status, await response.text(), float(retry_after) if retry_after else None)
 
@@ -134,6 +137,7 @@ class Channel:
         if manner.shown:
             async with self._arrival:
                 self.received.append({**reply, **to})
+                self.authorizations.append(request.headers.get("Authorization", ""))
                 self._arrival.notify_all()
             await self._may_answer.wait()
         await asyncio.sleep(manner.seconds)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from storage import ANY, Document, StorageConflict, StorageUnavailable, Write
 from storage.blob import BlobStorage
 from storage.memory import MemoryStorage
+from storage.remote import Stored
 
 
 class LastWriterWins(MemoryStorage):
@@ -66,6 +67,7 @@ class _Live(NamedTuple):
     value: Any
     text: bytes
     etag: str
+    written: float = 0.0
 
 
 class Aliasing(MemoryStorage):
@@ -173,7 +175,7 @@ class SwallowsConflicts(MemoryStorage):
 class SwallowsOutages(BlobStorage):
     """Takes a service that does not answer for one that has no such document, as the stock Blob storage does."""
 
-    async def _load_one(self, key: str) -> Document | None:
+    async def _load_one(self, key: str) -> Stored | None:
         try:
             return await super()._load_one(key)
         except StorageUnavailable:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from storage import ABSENT, ANY, StateStorage, StorageConflict, Write
+from storage import ABSENT, ANY, Document, StateStorage, StorageConflict, Write
 
 STALE = '"0x0000000000000000"'
 
@@ -25,7 +25,7 @@ class TestPreconditions:
     async def test_what_was_written_is_read_with_its_etag(self, storage: StateStorage) -> None:
         etag = await create(storage, n=1)
 
-        assert await storage.load(["k"]) == {"k": ({"n": 1}, etag)}
+        assert await storage.load(["k"]) == {"k": Document({"n": 1}, etag)}
 
     async def test_creating_what_exists_conflicts_and_changes_nothing(self, storage: StateStorage) -> None:
         etag = await create(storage, n=1)
@@ -35,7 +35,7 @@ class TestPreconditions:
 
         assert (conflict.value.key, conflict.value.expected) == ("k", None)
         assert conflict.value.current in (None, etag)
-        assert await storage.load(["k"]) == {"k": ({"n": 1}, etag)}
+        assert await storage.load(["k"]) == {"k": Document({"n": 1}, etag)}
 
     async def test_creating_after_a_delete_succeeds(self, storage: StateStorage) -> None:
         await create(storage, n=1)
@@ -43,14 +43,14 @@ class TestPreconditions:
 
         etag = await create(storage, n=2)
 
-        assert await storage.load(["k"]) == {"k": ({"n": 2}, etag)}
+        assert await storage.load(["k"]) == {"k": Document({"n": 2}, etag)}
 
     async def test_an_update_on_the_present_etag_replaces_the_whole_value(self, storage: StateStorage) -> None:
         etag = await create(storage, n=1, old=True)
 
         new = await storage.save({"k": Write({"n": 2}, etag)})
 
-        assert await storage.load(["k"]) == {"k": ({"n": 2}, new["k"])}
+        assert await storage.load(["k"]) == {"k": Document({"n": 2}, new["k"])}
 
     async def test_a_stale_update_conflicts_and_changes_nothing(self, storage: StateStorage) -> None:
         stale = await create(storage, n=1)
@@ -61,7 +61,7 @@ class TestPreconditions:
 
         assert (conflict.value.key, conflict.value.expected) == ("k", stale)
         assert conflict.value.current in (None, present)
-        assert await storage.load(["k"]) == {"k": ({"n": 2}, present)}
+        assert await storage.load(["k"]) == {"k": Document({"n": 2}, present)}
 
     async def test_a_stale_update_to_the_value_that_is_there_conflicts_too(self, storage: StateStorage) -> None:
         stale = await create(storage, n=1)
@@ -94,13 +94,13 @@ class TestPreconditions:
         with pytest.raises(StorageConflict):
             await storage.save({"k": Write({"n": 2}, stale)})
 
-        assert await storage.load(["k"]) == {"k": ({"n": 1}, present)}
+        assert await storage.load(["k"]) == {"k": Document({"n": 1}, present)}
 
     async def test_anything_goes_creates_and_replaces(self, storage: StateStorage) -> None:
         await storage.save({"k": Write({"n": 1}, ANY)})
         second = await storage.save({"k": Write({"n": 2}, ANY)})
 
-        assert await storage.load(["k"]) == {"k": ({"n": 2}, second["k"])}
+        assert await storage.load(["k"]) == {"k": Document({"n": 2}, second["k"])}
 
     async def test_no_two_versions_share_an_etag(self, storage: StateStorage) -> None:
         etags = [await create(storage, n=1)]
@@ -138,7 +138,7 @@ class TestDeletes:
             await storage.save({"k": Write(None, stale)})
 
         assert (conflict.value.key, conflict.value.expected) == ("k", stale)
-        assert await storage.load(["k"]) == {"k": ({"n": 2}, present)}
+        assert await storage.load(["k"]) == {"k": Document({"n": 2}, present)}
 
     async def test_a_delete_with_an_etag_conflicts_with_absence(self, storage: StateStorage) -> None:
         stale = await create(storage, n=1)

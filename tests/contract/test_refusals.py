@@ -30,15 +30,6 @@ async def test_a_value_that_is_no_object_is_refused_and_not_stored(storage: Stat
     assert await storage.load(["k"]) == {}
 
 
-@pytest.mark.cosmos
-async def test_what_is_larger_than_the_service_takes_is_refused_with_its_size(cosmos_settings: Settings) -> None:
-    async with create_storage(cosmos_settings) as storage:
-        with pytest.raises(StateEncodeError, match=r"larger than Cosmos container .* takes: 2500011 bytes") as refused:
-            await storage.save({"k": Write({"text": "x" * 2_500_000}, ANY)})
-        assert refused.value.key == "k"
-        assert await storage.load(["k"]) == {}
-
-
 @pytest.mark.sqlite
 @pytest.mark.parametrize(
     "schema",

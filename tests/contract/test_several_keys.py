@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from storage import ABSENT, ANY, StateStorage, StorageConflict, Write
+from storage import ABSENT, ANY, Document, StateStorage, StorageConflict, Write
 from tests.contract.test_preconditions import STALE, create
 
 
@@ -23,7 +23,7 @@ class TestSeveralKeys:
     async def test_load_of_one_key_twice_finds_it(self, storage: StateStorage) -> None:
         etag = await create(storage, "a", n=1)
 
-        assert await storage.load(["a", "b", "a", "b"]) == {"a": ({"n": 1}, etag)}
+        assert await storage.load(["a", "b", "a", "b"]) == {"a": Document({"n": 1}, etag)}
 
     async def test_load_takes_keys_that_can_be_iterated_only_once(self, storage: StateStorage) -> None:
         await create(storage, "a", n=1)
@@ -46,7 +46,7 @@ class TestSeveralKeys:
         )
 
         found = await storage.load(["created", "updated", "deleted", "any"])
-        assert found == {key: ({"n": 2}, new[key]) for key in ("created", "updated", "any")}
+        assert found == {key: Document({"n": 2}, new[key]) for key in ("created", "updated", "any")}
 
     async def test_one_bad_write_of_several_conflicts_by_name(self, storage: StateStorage) -> None:
         etag = await create(storage, "good", n=1)
@@ -68,4 +68,4 @@ class TestSeveralKeys:
 
         etags = await storage.save({key: Write(value, ABSENT) for key, value in values.items()})
 
-        assert await storage.load(values) == {key: (value, etags[key]) for key, value in values.items()}
+        assert await storage.load(values) == {key: Document(value, etags[key]) for key, value in values.items()}

@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from storage import ABSENT, ANY, StateStorage, StorageConflict, Write
+from storage import ABSENT, ANY, Document, StateStorage, StorageConflict, Write
 from tests.conftest import Connect
 from tests.contract.cases import KEYS_AT_ONCE
 
@@ -41,7 +41,7 @@ class TestManyTasks:
 
         winners = [task for task, result in enumerate(results) if not isinstance(result, StorageConflict)]
         assert len(winners) == 1
-        assert (await storage.load(["k"])) == {"k": ({"task": winners[0]}, results[winners[0]]["k"])}  # type: ignore[index]
+        assert (await storage.load(["k"])) == {"k": Document({"task": winners[0]}, results[winners[0]]["k"])}  # type: ignore[index]
 
     async def test_of_many_updates_of_one_version_one_wins(self, storage: StateStorage) -> None:
         etag = (await storage.save({"k": Write({}, ABSENT)}))["k"]
@@ -95,7 +95,7 @@ class TestSeveralStorages:
 
         async with connect() as second:
             found = await second.load(["a/b", "c|d"])
-            assert found == {key: ({"key": key}, etags[key]) for key in ("a/b", "c|d")}
+            assert found == {key: Document({"key": key}, etags[key]) for key in ("a/b", "c|d")}
             await second.save({"a/b": Write({}, etags["a/b"])})
 
     async def test_closing_twice_is_no_error(self, connect: Connect) -> None:
@@ -111,7 +111,7 @@ class TestSeveralStorages:
     async def test_what_one_storage_writes_another_reads_at_once(self, connect: Connect) -> None:
         async with connect() as one, connect() as other:
             etag = (await one.save({"k": Write({"n": 1}, ABSENT)}))["k"]
-            assert await other.load(["k"]) == {"k": ({"n": 1}, etag)}
+            assert await other.load(["k"]) == {"k": Document({"n": 1}, etag)}
 
             await other.save({"k": Write(None, etag)})
             assert await one.load(["k"]) == {}

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from azure.cosmos.documents import ConnectionPolicy
 
 from config import Settings
-from storage import ABSENT, StateStorage, Write, create_storage
+from storage import ABSENT, StateDecodeError, StateStorage, StorageUnavailable, Write, create_storage
+from tests.contract.stock import both_on_cosmos
+from tests.contract.test_expiry import make_container
 
-stock = pytest.importorskip("botbuilder.azure", reason="needs the pinned SDKs")
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Unverified HTTPS request"),  # the stock client's, at an emulator
     pytest.mark.filterwarnings("ignore:content_as_text is deprecated"),  # in the stock storage
@@ -21,7 +20,8 @@ pytestmark = [
 KEYS = [
     "emulator/conversations/2a5f8b60-cafe-11ee|livechat",
     "emulator/users/9b0c-7|x",
-    "emulator/conversations/2a5f|livechat/users/9b0c",
+    "emulator/conversations/2a5f|livechat/users/9b0c/",
+    "/leading//double//",
     "msteams/conversations/19:meeting_MjA5@thread.v2;messageid=1700",
     "directline/users/dl_0123 Ωμέγα",
 ]
@@ -33,41 +33,9 @@ class Profile:
     tags: list[str]
 
 
-@pytest.fixture
-async def blob_pair(blob_settings: Settings) -> AsyncIterator[tuple[StateStorage, Any]]:
-    settings = stock.BlobStorageSettings(
-        blob_settings.blob_container, connection_string=blob_settings.blob_connection_string
-    )
-    theirs = stock.BlobStorage(settings)
-    async with create_storage(blob_settings) as ours:
-        yield ours, theirs
-    # It cannot be closed, and a container's client does not close what it shares with the service's.
-    await theirs._BlobStorage__container_client._pipeline._transport._transport.close()
-
-
-@pytest.fixture
-async def cosmos_pair(cosmos_settings: Settings) -> AsyncIterator[tuple[StateStorage, Any]]:
-    policy = ConnectionPolicy()
-    policy.DisableSSLVerification = True
-    config = stock.CosmosDbPartitionedConfig(
-        cosmos_settings.cosmos_endpoint,
-        cosmos_settings.cosmos_key,
-        cosmos_settings.cosmos_database,
-        cosmos_settings.cosmos_container,
-        cosmos_client_options={"connection_policy": policy},
-    )
-    theirs = stock.CosmosDbPartitionedStorage(config)
-    async with create_storage(cosmos_settings) as ours:
-        yield ours, theirs
-    theirs.client.__exit__()  # it has no way to be closed itself
-
-
-@pytest.fixture(params=[pytest.param("blob", marks=pytest.mark.blob), pytest.param("cosmos", marks=pytest.mark.cosmos)])
-def pair(request: pytest.FixtureRequest) -> tuple[StateStorage, Any]:
-    """Our storage and the stock one, on one store."""
-    found: tuple[StateStorage, Any] = request.getfixturevalue(f"{request.param}_pair")
-    found[0].codec.register(Profile)
-    return found
+@pytest.fixture(autouse=True)
+def _registered(pair: tuple[StateStorage, Any]) -> None:
+    pair[0].codec.register(Profile)
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -124,3 +92,50 @@ async def test_what_stock_deleted_is_absent_here_and_the_other_way_round(pair: t
 
     assert await ours.read(["a", "b"]) == {}
     assert await theirs.read(["a", "b"]) == {}
+
+
+async def pass_to_and_fro(ours: StateStorage, theirs: Any, key: str) -> None:
+    await theirs.write({key: {"n": 1}})
+    item = (await ours.read([key]))[key]
+    await ours.write({key: item | {"n": item["n"] + 1}})
+    assert (await theirs.read([key]))[key]["n"] == 2
+    await ours.delete([key])
+    assert await theirs.read([key]) == {}
+
+
+@pytest.mark.cosmos
+class TestSettingsOfTheStockStorage:
+    @pytest.mark.parametrize("key", KEYS)
+    async def test_items_with_a_key_suffix_are_found(self, cosmos_settings: Settings, key: str) -> None:
+        async with both_on_cosmos(cosmos_settings, key_suffix="-bot2") as pair:
+            await pass_to_and_fro(*pair, key)
+
+    @pytest.mark.parametrize("key", [*KEYS, "msteams/conversations/" + "a:19/" * 80, "é|" * 300])
+    async def test_items_with_cut_ids_are_found(self, cosmos_settings: Settings, key: str) -> None:
+        async with both_on_cosmos(cosmos_settings, compatibility_mode=True) as pair:
+            await pass_to_and_fro(*pair, key)
+
+    async def test_bots_with_different_suffixes_share_a_container(self, cosmos_settings: Settings) -> None:
+        keys = [KEYS[0], "x" * 400, "\ud800"]
+        one, other = (replace(cosmos_settings, cosmos_key_suffix=suffix) for suffix in ("-1", "-2"))
+        async with create_storage(one) as ours, create_storage(other) as theirs:
+            await ours.save({key: Write({"bot": 1}, ABSENT) for key in keys})
+            assert await theirs.load(keys) == {}
+            await theirs.save({key: Write({"bot": 2}, ABSENT) for key in keys})
+            assert [found.value for found in (await ours.load(keys)).values()] == [{"bot": 1}] * 3
+
+    async def test_an_item_that_stock_keeps_for_another_key_is_refused(self, cosmos_settings: Settings) -> None:
+        async with both_on_cosmos(cosmos_settings) as (ours, theirs):
+            await theirs.write({"a\t2": {"n": 1}})
+            with pytest.raises(StateDecodeError, match="another key") as refused:
+                await ours.load(["a\\"])
+            assert (refused.value.key, refused.value.where) == ("a\\", "realId")
+            assert (await theirs.read(["a\t2"]))["a\t2"]["n"] == 1
+
+    @pytest.mark.parametrize("path", ["/partitionKey", "/_partitionKey", "/realId"])
+    async def test_a_container_with_other_partitions_is_refused(self, cosmos_settings: Settings, path: str) -> None:
+        await make_container(cosmos_settings, path)
+        with pytest.raises(StorageUnavailable, match="copy its items") as refused:
+            await create_storage(cosmos_settings).__aenter__()
+        assert repr(cosmos_settings.cosmos_container) in str(refused.value)
+        assert path in str(refused.value)

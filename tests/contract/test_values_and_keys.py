@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from storage import ABSENT, ANY, StateEncodeError, StateStorage, Write
+from storage import ABSENT, ANY, Document, StateEncodeError, StateStorage, Write
 from tests.contract.cases import KEYS, KEYS_AT_ONCE, LOOK_ALIKES, VALUES
 
 
@@ -17,7 +17,7 @@ class TestValues:
     async def test_a_value_comes_back_as_it_was(self, storage: StateStorage, value: dict[str, Any]) -> None:
         etag = (await storage.save({"k": Write(value, ABSENT)}))["k"]
 
-        same = await storage.load(["k"]) == {"k": (value, etag)}
+        same = await storage.load(["k"]) == {"k": Document(value, etag)}
         assert same  # a name of its own: pytest would compare 1.5 MB line by line to explain a difference
 
     async def test_the_order_of_members_is_kept(self, storage: StateStorage) -> None:
@@ -79,6 +79,33 @@ class TestValues:
         assert refused.value.key == "bad"
         assert await storage.load(["good", "bad"]) == {}
 
+    async def test_state_where_the_sdk_keeps_the_etag_is_refused_and_not_silently_lost(
+        self, storage: StateStorage
+    ) -> None:
+        with pytest.raises(StateEncodeError, match="e_tag"):
+            await storage.save({"k": Write({"n": 1, "e_tag": "mine"}, ABSENT)})
+
+        assert await storage.load(["k"]) == {}
+
+    async def test_what_is_too_deep_to_be_read_is_not_written(self, storage: StateStorage) -> None:
+        value: dict[str, Any] = {}
+        for _ in range(200):
+            value = {"inner": value}
+
+        with pytest.raises(StateEncodeError, match="127 levels"):
+            await storage.save({"k": Write(value, ABSENT)})
+
+        assert await storage.load(["k"]) == {}
+
+    async def test_an_integer_is_exact_or_refused(self, storage: StateStorage) -> None:
+        nanoseconds, exact = 1_774_787_400_123_456_789, storage.largest_integer
+        if nanoseconds > exact:
+            with pytest.raises(StateEncodeError, match="exactly"):
+                await storage.write({"k": {"at": nanoseconds}})
+        await storage.write({"k": {"at": min(nanoseconds, exact)}})
+
+        assert (await storage.read(["k"]))["k"]["at"] == min(nanoseconds, exact)
+
 
 class TestKeys:
     @pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
@@ -86,10 +113,10 @@ class TestKeys:
         assert await storage.load([key]) == {}
 
         first = (await storage.save({key: Write({"n": 1}, ABSENT)}))[key]
-        assert await storage.load([key]) == {key: ({"n": 1}, first)}
+        assert await storage.load([key]) == {key: Document({"n": 1}, first)}
 
         second = (await storage.save({key: Write({"n": 2}, first)}))[key]
-        assert await storage.load([key]) == {key: ({"n": 2}, second)}
+        assert await storage.load([key]) == {key: Document({"n": 2}, second)}
 
         assert await storage.save({key: Write(None, second)}) == {}
         assert await storage.load([key]) == {}

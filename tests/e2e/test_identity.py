@@ -1,134 +1,190 @@
-"""State with an Entra identity: no key anywhere, a token from the endpoint that Azure gives a managed identity."""
+"""State with an Entra identity, under the settings of the templates in infra/: no key anywhere, a token from the
+endpoint that Azure gives a managed identity."""
 
 from __future__ import annotations
 
-import ipaddress
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager
-from datetime import UTC, datetime, timedelta
+import asyncio
+import warnings
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 
-import jwt
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from aiohttp import ClientSession
+from azure.cosmos import CosmosClient, PartitionKey
+from azure.storage.blob import BlobServiceClient
 
-from infra.local.bot_process import BotDidNotStartError
-from infra.local.channel import Channel
-from infra.local.emulators import azurite_for_identities, cosmos
+from bots.credentials import BotCredentialsFactory, BotIdentity
+from infra.local.bot_process import BotDidNotStartError, BotProcess
+from infra.local.channel import Answer, Channel, Conversation
+from infra.local.emulators import AZURITE_ACCOUNT, AZURITE_KEY, azurite_for_identities, cosmos
+from tests.certificates import certificate
 from tests.e2e.conftest import Environment, Start
+from tests.e2e.identity import IdentityEndpoint, Place, RoleCheck, Trouble
+from tests.infra.production import CLIENT_ID, up
 
-CLIENT_ID = "11111111-2222-3333-4444-555555555555"
-HEADER = "the header that only this machine's processes know"
-
-
-class IdentityEndpoint:
-    """What App Service and Container Apps give a process with a managed identity."""
-
-    def __init__(self) -> None:
-        self.asked: list[dict[str, str]] = []
-        self.status = 200
-
-    async def token(self, request: web.Request) -> web.Response:
-        if request.headers.get("X-IDENTITY-HEADER") != HEADER:
-            return web.json_response({"error": "unauthorized"}, status=401)
-        self.asked.append(dict(request.query))
-        if self.status != 200:
-            return web.json_response({"error": "no such identity"}, status=self.status)
-        resource, expires = request.query["resource"], int(time.time()) + 3600
-        token = {"access_token": _token(resource, expires), "token_type": "Bearer"}
-        return web.json_response({**token, "resource": resource, "expires_on": expires})
+SOON = {"TURN_TIMEOUT": "2"}  # seconds: long enough for a turn, and nobody waits longer for one that cannot be
 
 
 @pytest.fixture
 async def identity(machine: Environment) -> AsyncIterator[IdentityEndpoint]:
     """The endpoint, running; `machine` knows where."""
     endpoint = IdentityEndpoint()
-    app = web.Application()
-    app.router.add_get("/token", endpoint.token)
-    async with TestServer(app) as server:
-        machine |= {
-            "IDENTITY_ENDPOINT": str(server.make_url("/token")),
-            "IDENTITY_HEADER": HEADER,
-            "AZURE_CLIENT_ID": CLIENT_ID,
-        }
+    async with endpoint.running() as variables:
+        machine |= variables
         yield endpoint
 
 
+@pytest.fixture
+def on_blob(machine: Environment, identity: IdentityEndpoint, tmp_path: Path) -> Iterator[Place]:
+    """On Azurite, which looks at the tokens."""
+    trusted = certificate(tmp_path)
+    with azurite_for_identities(*trusted) as found:
+        told = up({"STORAGE_BACKEND": "blob"}).environment | machine | found | {"SSL_CERT_FILE": str(trusted[0])}
+        url = found["BLOB_ACCOUNT_URL"]
+        said = (
+            f"DefaultEndpointsProtocol=https;AccountName={AZURITE_ACCOUNT};AccountKey={AZURITE_KEY};BlobEndpoint={url}"
+        )
+        with BlobServiceClient.from_connection_string(said, connection_verify=str(trusted[0])) as client:
+            client.create_container(told["BLOB_CONTAINER"])
+        yield Place(told, url.removesuffix(f"/{AZURITE_ACCOUNT}"), trusted)
+
+
+@pytest.fixture
+def on_cosmos(machine: Environment, identity: IdentityEndpoint, tmp_path: Path) -> Iterator[Place]:
+    """On the Cosmos server, which takes any token."""
+    with cosmos() as found:
+        told = up({}).environment | machine | {"COSMOS_ENDPOINT": found["COSMOS_ENDPOINT"]}
+        with warnings.catch_warnings(action="ignore"):  # of a certificate that nobody checks
+            client = CosmosClient(found["COSMOS_ENDPOINT"], found["COSMOS_KEY"], connection_verify=False)
+            with client:
+                database = client.create_database(told["COSMOS_DATABASE"])
+                database.create_container(told["COSMOS_CONTAINER"], PartitionKey("/id"))
+        yield Place(told, found["COSMOS_ENDPOINT"].rstrip("/"), certificate(tmp_path))
+
+
 @pytest.fixture(params=[pytest.param("blob", marks=pytest.mark.blob), pytest.param("cosmos", marks=pytest.mark.cosmos)])
-def keyless(request: pytest.FixtureRequest, machine: Environment, tmp_path: Path) -> Iterator[Environment]:
-    """The environment of a process that has no key to its storage."""
-    certificate, private_key = _certificate(tmp_path)
-    start: Callable[[], AbstractContextManager[dict[str, str]]] = {
-        "blob": lambda: azurite_for_identities(certificate, private_key),
-        "cosmos": cosmos,
-    }[request.param]
-    with start() as settings:
-        settings.pop("COSMOS_KEY", None)
-        yield machine | settings | {"SSL_CERT_FILE": str(certificate)}
+def place(request: pytest.FixtureRequest, identity: IdentityEndpoint) -> Place:
+    """Each of them."""
+    found: Place = request.getfixturevalue(f"on_{request.param}")
+    return found
+
+
+async def get(bot: BotProcess, path: str) -> Answer:
+    """What the bot answers at a path."""
+    async with ClientSession() as session, session.get(bot.url.replace("/api/messages", path)) as response:
+        return Answer(response.status, await response.text())
+
+
+async def delivered(channel: Channel, conversation: Conversation, text: str, bot: BotProcess) -> Answer:
+    """What the bot answers to a message."""
+    return await channel.deliver(conversation.message(text, "u1"), bot.url)
+
+
+async def test_a_production_starts_is_ready_and_lets_nobody_in_without_a_token(
+    channel: Channel, start: Start, place: Place
+) -> None:
+    async with start(place.environment) as bot:
+        assert (await get(bot, "/readyz")).status == 200
+        assert (await delivered(channel, channel.conversation(), "hi", bot)).status == 401
+        assert await bot.stop() == 0
 
 
 async def test_a_bot_without_a_key_knows_the_name_after_kill_9(
-    channel: Channel, start: Start, keyless: Environment, identity: IdentityEndpoint, machine: Environment
+    channel: Channel, start: Start, place: Place, identity: IdentityEndpoint
 ) -> None:
-    environment = keyless | machine
     conversation = channel.conversation()
-    async with start(environment) as bot:
+    async with start(place.local) as bot:
         for text in ("hi", "Ada"):
             await conversation.say(text, "u1", bot.url)
         await bot.kill()
-    async with start(environment) as bot:
+    async with start(place.local) as bot:
         assert (await conversation.say("still me?", "u1", bot.url))[0] == "Ada sent: still me?"
     assert {each["client_id"] for each in identity.asked} == {CLIENT_ID}
 
 
-@pytest.mark.parametrize("status", [400, 403])
-async def test_an_identity_that_is_refused_stops_the_start_with_one_line(
-    start: Start, keyless: Environment, identity: IdentityEndpoint, machine: Environment, status: int
+@pytest.mark.blob
+async def test_a_bot_fetches_a_new_token_when_its_own_has_ended(
+    channel: Channel, start: Start, on_blob: Place, identity: IdentityEndpoint
 ) -> None:
-    identity.status = status
+    identity.lifetime = 2
+    conversation = channel.conversation()
+    async with start(on_blob.local) as bot, asyncio.timeout(30):
+        while len(identity.asked) < 3:  # a token may end on its way: then the channel delivers again
+            assert (await delivered(channel, conversation, "hi", bot)).status in (201, 503)
+        identity.lifetime = 3600
+        while (await delivered(channel, conversation, "hi", bot)).status == 503:
+            pass
+        assert await conversation.say("hi", "u1", bot.url)
+
+
+@pytest.mark.parametrize("trouble", ["400", "403", "down", "slow"])
+async def test_an_endpoint_in_trouble_stops_the_start_with_one_line(
+    start: Start, place: Place, identity: IdentityEndpoint, trouble: Trouble
+) -> None:
+    identity.trouble = trouble
     with pytest.raises(BotDidNotStartError) as said:
-        async with start(keyless | machine):
+        async with start(place.environment):
             pass
     assert "AZURE_CLIENT_ID" in str(said.value)
     assert "Traceback" not in str(said.value)
+    assert len(str(said.value).splitlines()) <= 3
 
 
-def _token(audience: str, expires: int) -> str:
-    claims: dict[str, Any] = {
-        "aud": audience,
-        "iss": "https://sts.windows.net/00000000-0000-0000-0000-000000000001/",
-        "iat": expires - 3700,
-        "nbf": expires - 3700,
-        "exp": expires,
-    }
-    return jwt.encode(claims, "nobody checks this signature here, it is long enough", algorithm="HS256")
+@pytest.mark.parametrize("trouble", ["403", "down", "slow"])
+async def test_a_bot_lives_on_the_token_it_has_then_answers_503_and_recovers_with_the_endpoint(
+    channel: Channel, start: Start, place: Place, identity: IdentityEndpoint, trouble: Trouble
+) -> None:
+    identity.lifetime = 3
+    conversation = channel.conversation()
+    async with start(place.local | SOON) as bot:
+        identity.trouble = trouble
+        async with asyncio.timeout(20):
+            while (answer := await delivered(channel, conversation, "hi", bot)).status != 503:
+                assert answer.status == 201
+        assert answer.retry_after is not None
+        assert (await get(bot, "/healthz")).status == 200
+        identity.trouble, identity.lifetime = "", 3600
+        assert await conversation.say("hi", "u1", bot.url)
+        assert (await get(bot, "/readyz")).status == 200
 
 
-def _certificate(folder: Path) -> tuple[Path, Path]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    paths = folder / "certificate.pem", folder / "key.pem"
-    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    paths[1].write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return paths
+async def test_a_missing_role_stops_the_start_with_one_line_that_says_so(start: Start, place: Place) -> None:
+    role = RoleCheck(*place.trusted)
+    role.assigned = False
+    async with role.before(place.service) as url:
+        with pytest.raises(BotDidNotStartError) as said:
+            async with start(place.at(url)):
+                pass
+    assert "role" in str(said.value)
+    assert "Traceback" not in str(said.value)
+
+
+@pytest.mark.blob
+async def test_a_role_that_is_taken_away_makes_the_bot_unready_until_it_is_back(
+    channel: Channel, start: Start, on_blob: Place
+) -> None:
+    role, conversation = RoleCheck(*on_blob.trusted), channel.conversation()
+    async with role.before(on_blob.service) as url, start(Place(on_blob.at(url), url, on_blob.trusted).local) as bot:
+        await conversation.say("hi", "u1", bot.url)
+        role.assigned = False
+        assert (await delivered(channel, conversation, "Ada", bot)).status == 503
+        ready = await get(bot, "/readyz")
+        assert (ready.status, "role" in ready.text) == (503, True)
+        assert (await get(bot, "/healthz")).status == 200
+        role.assigned = True
+        assert (await conversation.say("Bob", "u1", bot.url))[0].startswith("Thanks Bob")
+
+
+async def test_the_channels_token_is_of_the_same_identity(
+    machine: Environment, identity: IdentityEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER"):
+        monkeypatch.setenv(name, machine[name])
+    told = up({}).environment
+    who = BotIdentity(told["MicrosoftAppId"], None, told["MicrosoftAppType"], told["MicrosoftAppTenantId"])
+    factory = BotCredentialsFactory(who)
+    scope = "https://api.botframework.com"
+    credentials = await factory.create_credentials(CLIENT_ID, scope, "https://login.microsoftonline.com", True)
+    assert credentials.get_access_token()
+    await factory.aclose()
+    assert [(each["resource"], each["client_id"]) for each in identity.asked] == [(scope, CLIENT_ID)]

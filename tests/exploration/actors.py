@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from bots.turn.runtime import Limits, Runtime
 from storage.contract import ABSENT, ANY, Document, DocumentStore, Write
 from storage.errors import StorageConflict, StorageUnavailable
-from tests.exploration.turns import Again, Delivery, Next, Phase, Running, Script
+from storage.expiry import DAY
+from tests.exploration.turns import CONVERSATIONS, Again, Delivery, Next, Phase, Running, Script
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import AsyncIterator, Iterable, Mapping
 
 UNAVAILABLE = ("unavailable",)
 CONFLICT = ("conflict",)
@@ -55,6 +56,9 @@ class AskingStore(DocumentStore):
 
     transactional: ClassVar[bool] = False
 
+    def life(self, key: str) -> int | None:
+        return DAY if key in CONVERSATIONS else None
+
     async def open(self) -> None:
         raise AssertionError
 
@@ -75,6 +79,9 @@ class AskingStore(DocumentStore):
     async def save(self, writes: Mapping[str, Write]) -> dict[str, str]:
         changes = tuple((key, _expected(write), _text(write)) for key, write in writes.items())
         return dict(await self.ask(Operation(changes=changes)))
+
+    def keys(self, prefix: str = "") -> AsyncIterator[str]:
+        raise AssertionError
 
 
 class TransactionalAskingStore(AskingStore):

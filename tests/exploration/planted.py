@@ -8,7 +8,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-from bots.turn import aftercare, commit, conversation, envelope, ledger, snapshot
+from bots.turn import aftercare, commit, conversation, envelope, ledger, snapshot, view
 from bots.turn.commit import Attempt
 from bots.turn.outcome import Aborted, Committed
 from bots.turn.snapshot import Redelivered, Snapshot, begin
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
-    from bots.turn.envelope import Held
+    from bots.turn.envelope import Held, Note
     from bots.turn.runtime import Runtime
     from storage.contract import DocumentStore
     from tests.exploration.turns import Delivery, Phase, Send
@@ -134,6 +134,15 @@ def seen_forgotten_unread() -> AbstractContextManager[Any]:
 def own_success_unknown() -> AbstractContextManager[Any]:
     """After a lost acknowledgement nobody looks for the attempt's own name."""
     return mock.patch.object(conversation.Conversation, "entry", return_value=None)
+
+
+def absence_alone() -> AbstractContextManager[Any]:
+    """A conversation that expired and began anew says of the time before it what it would say had it lived on."""
+
+    def forgets(store: DocumentStore, now: float, note: Note, decider: conversation.Conversation) -> bool:
+        return decider.etag is None and view.forgets(store, now, note, decider)
+
+    return mock.patch.object(snapshot, "forgets", forgets)
 
 
 def replies_before_save(store: DocumentStore, runtime: Runtime, delivery: Delivery, received: float) -> Phase:

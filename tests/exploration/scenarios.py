@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Final
 
+from storage.expiry import DAY
 from tests.exploration.explore import LIMITS, Scenario
 from tests.exploration.sequence import history
 from tests.exploration.turns import Delivery, Turn
@@ -59,6 +60,15 @@ def _over_a_note() -> dict[str, Stored]:
     return store
 
 
+def _expired(history: dict[str, Stored], conversation: str) -> dict[str, Stored]:
+    """The documents when that conversation's is no more."""
+    return history | {conversation: (history[conversation][0], None)}
+
+
+LONG_AGO = -2.0 * DAY
+expired_untidy = _expired(history(*deliver(_p, tidies=False), at=LONG_AGO), "C")
+expired_elsewhere = _expired(history(*deliver(_p, tidies=False), *deliver(only_b), at=LONG_AGO), "C")
+
 SMALL = dataclasses.replace(LIMITS, seen=1)
 SHORT = dataclasses.replace(LIMITS, ledger_entries=0)
 
@@ -96,6 +106,13 @@ SCENARIOS: Final[dict[str, Scenario]] = {
     "state deleted": Scenario(deliver(deleter, both, reader), settled),
     "deleted and redelivered": Scenario(deliver(deleter, deleter, only_c), settled),
     "no activity id": Scenario(deliver(proactive, both), settled, faults=2),
+    "a conversation expired before its note was tidied": Scenario(deliver(only_d, reader), expired_untidy, faults=1),
+    "an expired conversation begins anew without the user": Scenario(
+        deliver(Turn("v", "C", ("E",), ("C", "E")), elsewhere), expired_untidy, faults=1
+    ),
+    "the note of an expired conversation, found in another": Scenario(
+        deliver(elsewhere, both), expired_elsewhere, faults=1
+    ),
     "slow turns marked as delivered": Scenario(deliver(both, only_c, marks=True), settled, faults=1),
 }
 

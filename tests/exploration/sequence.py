@@ -16,12 +16,15 @@ Result = TypeVar("Result")
 Store = dict[str, Stored]
 
 
-def history(*deliveries: Delivery, but_the_last_stops_after: int | None = None) -> Store:
-    """The documents after these deliveries, of which the last may crash after so many storage operations."""
+def history(*deliveries: Delivery, but_the_last_stops_after: int | None = None, at: float = 0.0) -> Store:
+    """The documents after these deliveries, of which the last may crash after so many storage operations.
+
+    `at` is when they were, in seconds; an exploration begins at 0.
+    """
     store: Store = {}
     for number, delivery in enumerate(deliveries):
         last = number == len(deliveries) - 1
-        run(_deliver(delivery, number), store, but_the_last_stops_after if last else None)
+        run(_deliver(delivery, number, at), store, but_the_last_stops_after if last else None)
     return store
 
 
@@ -41,13 +44,13 @@ def run(coroutine: Coroutine[Operation, Any, Result], store: Store, operations: 
         answer = _load(store, operation.keys) if operation.keys else _save(store, operation)
 
 
-def runtime(name: str, limits: Limits) -> Runtime:
+def runtime(name: str, limits: Limits, at: float = 0.0) -> Runtime:
     """A runtime whose clocks stand still."""
-    return Runtime(wall=_zero, monotonic=_zero, new_txn=lambda: name, limits=limits)
+    return Runtime(wall=lambda: at, monotonic=_zero, new_txn=lambda: name, limits=limits)
 
 
-async def _deliver(delivery: Delivery, number: int) -> None:
-    now = runtime(f"{delivery.turn.name}{number}", Limits())
+async def _deliver(delivery: Delivery, number: int, at: float) -> None:
+    now = runtime(f"{delivery.turn.name}{number}", Limits(), at)
     following = await delivering(AskingStore(), now, delivery, 0.0)(_nobody)
     while isinstance(following, Next):
         following = await following.phase(_nobody)

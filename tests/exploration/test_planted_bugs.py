@@ -45,6 +45,10 @@ BUGS: Final[dict[str, tuple[Callable[[], AbstractContextManager[Any]], Scenario]
     "documents only read are not held": (planted.only_the_changed, SCENARIOS["two shared documents"]),
     "notes not bound to their state": (planted.unverified_notes, SCENARIOS["a stock bot wrote over a note"]),
     "evidence forgotten": (planted.seen_forgotten_unread, SCENARIOS["more users seen than are kept"]),
+    "a lost conversation judged by its absence alone": (
+        planted.absence_alone,
+        SCENARIOS["an expired conversation begins anew without the user"],
+    ),
     "own success not recognised": (planted.own_success_unknown, SCENARIOS["no activity id"]),
 }
 

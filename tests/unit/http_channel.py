@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -14,7 +13,7 @@ from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 from botbuilder.core import Bot, TurnContext
 
-from app import STORAGE, create_app
+from app import SERVER_OPTIONS, STORAGE, create_app
 from bots import StateManagementBot
 from bots.state import ConversationState, UserState
 from config import Settings
@@ -59,7 +58,7 @@ class Channel:
         return {**EMULATOR, "id": str(uuid.uuid4()), "serviceUrl": self.service_url, **changes}
 
     async def post(self, body: object, **headers: str) -> ClientResponse:
-        data = body if isinstance(body, (str, bytes, io.BytesIO)) else json.dumps(body)
+        data = body if isinstance(body, (str, bytes, AsyncIterator)) else json.dumps(body)
         headers = {"Content-Type": "application/json", **headers}
         return await self.client.post("/api/messages", data=data, headers=headers)
 
@@ -92,7 +91,9 @@ async def channel(make_bot: MakeBot = StateManagementBot, using: Settings = MEMO
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(TestServer(connector))
         app = create_app(using, Recorded)
-        client = await stack.enter_async_context(TestClient(TestServer(app)))
+        bot_server = TestServer(app)
+        await bot_server.start_server(**SERVER_OPTIONS)
+        client = await stack.enter_async_context(TestClient(bot_server))
         storage = app[STORAGE]
         assert isinstance(storage, MemoryStorage)
         yield Channel(client, str(server.make_url("")), replies, paths, storage, turns)

@@ -59,7 +59,19 @@ _AROUND: Final[dict[str, Callable[[object], object]]] = {
 _PLACES: Final = {"member": ".m", "item": "[1]", "pair": "[0]", "object": ".y"}
 STEPS: Final = st.lists(st.sampled_from([*_AROUND]), max_size=6)
 BAD: Final = st.sampled_from(
-    [float("nan"), float("-inf"), 2**53, -(2**53), b"", {1}, object(), "\ud800", Plain("x"), {1: 2}, {"py/x": 1}]
+    [
+        float("nan"),
+        float("-inf"),
+        2**63,
+        -(2**63),
+        bytearray(),
+        frozenset(),
+        object(),
+        "\ud800",
+        Plain("x"),
+        {1: 2},
+        {"py/x": 1},
+    ]
 )
 
 

@@ -12,7 +12,8 @@ from dotenv import dotenv_values
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config import _VARIABLES, DEVELOPMENT_STORAGE, ConfigError, Settings, environment
+from config import _VARIABLES, ConfigError, Settings, environment
+from config_values import DEVELOPMENT_STORAGE
 
 ROOT = Path(__file__).parents[2]
 SECRET = "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"  # Base64, as account keys are
@@ -49,6 +50,9 @@ VALID: list[tuple[dict[str, str], str, Any]] = [
     ({"PORT": "65535"}, "port", 65535),
     ({"ALLOW_UNAUTHENTICATED": "TRUE"}, "allow_unauthenticated", True),
     ({"ALLOW_UNAUTHENTICATED": "no"}, "allow_unauthenticated", False),
+    ({"MAX_REQUEST_BYTES": "1024"}, "max_request_bytes", 1024),
+    ({"LOG_FORMAT": "JSON"}, "log_format", "json"),
+    ({"LOG_DETAILS": "true"}, "log_details", True),
     (IDENTITY, "app_id", IDENTITY["MicrosoftAppId"]),
     (IDENTITY, "app_password", IDENTITY["MicrosoftAppPassword"]),
     ({**IDENTITY, **TENANT, "MicrosoftAppType": "singletenant"}, "app_type", "SingleTenant"),
@@ -67,6 +71,14 @@ VALID: list[tuple[dict[str, str], str, Any]] = [
     ({"COSMOS_KEY": "c2VjcmV0cw=="}, "cosmos_key", "c2VjcmV0cw=="),
     ({"COSMOS_DATABASE": "Zustände"}, "cosmos_database", "Zustände"),
     ({"COSMOS_CONTAINER": "x" * 255}, "cosmos_container", "x" * 255),
+    ({"COSMOS_KEY_SUFFIX": "-bot.2"}, "cosmos_key_suffix", "-bot.2"),
+    ({"COSMOS_COMPATIBILITY_MODE": "true"}, "cosmos_compatibility_mode", True),
+    ({"EXPIRE_CONVERSATION_DAYS": "1"}, "expire_conversation_days", 1),
+    ({"EXPIRE_USER_DAYS": "24855"}, "expire_user_days", 24_855),
+    ({"EXPIRE_PRIVATE_DAYS": "30"}, "expire_private_days", 30),
+    ({"COSMOS_STALE_READS": "yes"}, "cosmos_stale_reads", True),
+    ({"TURN_TIMEOUT": "30"}, "turn_timeout", 30.0),
+    ({"TURN_TIMEOUT": "1.5"}, "turn_timeout", 1.5),
 ]
 
 
@@ -93,6 +105,10 @@ INVALID = [
     ("PORT", "٣٩٧٨", "1 to 65535"),
     ("PORT", "9" * 5000, "1 to 65535"),
     ("ALLOW_UNAUTHENTICATED", "maybe", "true, false"),
+    ("MAX_REQUEST_BYTES", "1023", "1024 to 99999999"),
+    ("MAX_REQUEST_BYTES", "1e6", "1024 to 99999999"),
+    ("LOG_FORMAT", "xml", "text, json"),
+    ("LOG_DETAILS", "all", "true, false"),
     ("MicrosoftAppId", "ab~secret", "a GUID"),
     ("MicrosoftAppType", "multi", "MultiTenant, SingleTenant, UserAssignedMSI"),
     ("MicrosoftAppTenantId", "https://login.microsoftonline.com/x", "the GUID or domain of a tenant"),
@@ -107,6 +123,13 @@ INVALID = [
     ("BLOB_ACCOUNT_URL", "ftp://ada", "https://HOST"),
     ("BLOB_ACCOUNT_URL", "https://", "https://HOST"),
     ("BLOB_CONTAINER", "ab", "3 to 63"),
+    ("COSMOS_KEY_SUFFIX", "a/b", "none of / "),
+    ("COSMOS_KEY_SUFFIX", "a.", "1 to 100 characters"),
+    ("COSMOS_KEY_SUFFIX", "x" * 101, "1 to 100 characters"),
+    ("EXPIRE_CONVERSATION_DAYS", "0", "whole days, 1 to 24855"),
+    ("EXPIRE_USER_DAYS", "24856", "whole days"),
+    ("EXPIRE_PRIVATE_DAYS", "1.5", "whole days"),
+    ("EXPIRE_PRIVATE_DAYS", "-1", "whole days"),
     ("BLOB_CONTAINER", "a" * 64, "3 to 63"),
     ("BLOB_CONTAINER", "Bot-State", "small letters"),
     ("BLOB_CONTAINER", "bot--state", "single hyphens"),
@@ -116,6 +139,9 @@ INVALID = [
     ("COSMOS_KEY", "not Base64!", "the account's key"),
     ("COSMOS_DATABASE", "a/b", "1 to 255 characters"),
     ("COSMOS_CONTAINER", "x" * 256, "1 to 255 characters"),
+    ("TURN_TIMEOUT", "0", "seconds, 1 to 300"),
+    ("TURN_TIMEOUT", "300.5", "seconds, 1 to 300"),
+    ("TURN_TIMEOUT", "nan", "seconds, 1 to 300"),
 ]
 
 
@@ -195,6 +221,7 @@ HALF = [
     ({**BLOB, "BLOB_ACCOUNT_URL": "https://ada.blob.core.windows.net"}, "needs one of"),
     ({"STATE_STORAGE": "cosmos"}, "COSMOS_ENDPOINT is missing"),
     ({"STATE_STORAGE": "cosmos", "COSMOS_KEY": SECRET}, "COSMOS_ENDPOINT is missing"),
+    ({**COSMOS, "COSMOS_KEY_SUFFIX": "2", "COSMOS_COMPATIBILITY_MODE": "true"}, "do not go together"),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -9,17 +10,20 @@ from botbuilder.core import MessageFactory
 from botbuilder.core.adapters import TestAdapter
 from botbuilder.dialogs import (
     ComponentDialog,
+    DialogInstance,
     DialogSet,
+    DialogState,
     DialogTurnResult,
     DialogTurnStatus,
     WaterfallDialog,
     WaterfallStepContext,
 )
-from botbuilder.dialogs.choices import Choice
+from botbuilder.dialogs.choices import Choice, ListStyle
 from botbuilder.dialogs.memory.scopes import ConversationMemoryScope, UserMemoryScope
 from botbuilder.dialogs.prompts import ChoicePrompt, PromptOptions, TextPrompt
 
 from bots.state import ConversationState, UserState
+from storage import Codec, StateDecodeError
 from tests.unit.turns import CONVERSATION, USER, CountingStorage, new_turn
 
 
@@ -104,3 +108,42 @@ async def test_a_turn_of_a_dialog_reads_each_document_once_and_writes_what_chang
     storage = CountingStorage()
     await say(storage, "hi")
     assert storage.calls == ["load", "load", "save"]
+
+
+DIALOG = {"py/object": "botbuilder.dialogs.dialog_state.DialogState", "_dialog_stack": []}
+
+
+def test_a_document_names_a_dialog_only_where_the_program_uses_dialogs_and_imports_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delitem(sys.modules, DialogState.__module__)
+    with pytest.raises(StateDecodeError, match="not registered"):
+        Codec().decode(DIALOG, "k")
+    assert DialogState.__module__ not in sys.modules
+
+
+def test_all_that_dialogs_keep_comes_back() -> None:
+    codec = Codec()
+    codec.register_dialogs()
+    options = PromptOptions(choices=[Choice("red")], style=ListStyle.auto)
+    stack = DialogState([DialogInstance("id", {"options": options})])
+    [instance] = codec.decode(codec.encode(stack, "k"), "k").dialog_stack
+    assert instance.state["options"].choices[0].value == "red"
+    assert instance.state["options"].style is ListStyle.auto
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "botbuilder.schema._models_py3.Model",  # not its own
+        "botbuilder.schema._models_py3.datetime",
+        "botbuilder.core.turn_context.TurnContext",
+        "botbuilder.dialogs.dialog_set.DialogSet",
+        "botbuilder.ai.luis.luis_recognizer.LuisRecognizer",
+    ],
+)
+def test_no_other_class_of_the_sdk_is_ever_built(tag: str) -> None:
+    codec = Codec()
+    codec.register_dialogs()
+    with pytest.raises(StateDecodeError, match="not registered"):
+        codec.decode({"py/object": tag}, "k")

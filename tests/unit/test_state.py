@@ -69,6 +69,17 @@ async def test_a_property_needs_a_name(state: ConversationState) -> None:
     assert state.create_property("p").name == "p"
 
 
+@pytest.mark.parametrize("name", ["e_tag", "$turn"])
+async def test_a_name_that_is_not_the_bots_is_refused_for_a_property_and_its_value_never_lost(
+    storage: CountingStorage, state: ConversationState, name: str
+) -> None:
+    with pytest.raises(ValueError, match="cannot be called"):
+        state.create_property(name)
+    with pytest.raises(ValueError, match="cannot be called"):
+        await state.set_property_value(new_turn(), name, 1)
+    assert storage.calls == []
+
+
 async def test_a_second_save_in_a_turn_saves_and_a_third_has_nothing_to_do(
     storage: CountingStorage, state: ConversationState
 ) -> None:

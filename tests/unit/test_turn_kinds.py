@@ -12,9 +12,8 @@ from botbuilder.core import MemoryStorage as StockMemory
 from botbuilder.schema import ConversationReference
 
 from bots.state import ConversationState, PrivateConversationState, StoredState, UserState
-from bots.turn.errors import NestedTurn, TurnConflict, for_bugs_only
+from bots.turn.errors import ForeignConversation, NestedTurn, TurnTooSlow, for_bugs_only
 from bots.turn.middleware import TurnTransaction
-from bots.turn.queue import ConversationQueue
 from tests.unit.turn_bench import Bench, BenchStorage, C, D, InProcess, count, counting, losing
 
 
@@ -126,17 +125,106 @@ async def test_a_turn_in_another_conversation_or_in_a_task_of_its_own_works(benc
     assert [text.split()[-1] for text in bot.texts] == ["1", "2"]
 
 
-async def test_a_turn_behind_one_that_never_ends_gives_up_and_is_to_be_delivered_again() -> None:
-    queue = ConversationQueue(patience=0.01)
-    async with queue.turn("c1"), asyncio.timeout(10):
+async def test_a_turn_that_is_not_decided_in_time_is_to_be_delivered_again_and_frees_those_behind_it(
+    bench: Bench,
+) -> None:
+    hang = asyncio.Event()
 
-        async def wait() -> None:
-            async with queue.turn("c1"):
-                raise AssertionError("two turns at once")
+    async def logic(context: TurnContext, conversation: ConversationState, user: UserState) -> None:
+        if context.activity.text == "hang":
+            await count(context, user)
+            await hang.wait()
+        await counting(context, conversation, user)
 
-        with pytest.raises(TurnConflict, match="c1"):
-            await asyncio.create_task(wait())
-    assert not queue.busy("c1")
+    bot = InProcess(bench.storage, logic, turn=0.05)
+    hanging = asyncio.create_task(bot.run(bench.message("hang")))
+    with pytest.raises(TurnTooSlow, match=r"0\.05 s"):
+        await hanging
+    await bot.run(bench.message())
+    assert await bench.storage.states() == {C: {"count": 1}}
+    assert [text.split()[-1] for text in bot.texts] == ["1"]
+
+
+async def test_a_turn_that_waits_for_one_of_its_conversation_in_another_task_ends_in_time(bench: Bench) -> None:
+    async def logic(context: TurnContext, conversation: ConversationState, _user: UserState) -> None:
+        await count(context, conversation)
+        await asyncio.create_task(context.adapter.continue_conversation(reference_to(bench), _never))
+
+    bot = InProcess(bench.storage, logic, turn=0.05)
+    with pytest.raises(TurnTooSlow):
+        await bot.run(bench.message())
+    assert await bench.storage.states() == {}
+
+
+async def test_a_timeout_of_the_bots_own_is_the_bots_error(bench: Bench) -> None:
+    async def logic(_context: TurnContext, _conversation: ConversationState, _user: UserState) -> None:
+        raise TimeoutError("of a service that the bot calls")
+
+    with pytest.raises(TimeoutError, match="of a service"):
+        await InProcess(bench.storage, logic).run(bench.message())
+
+
+async def test_a_scope_that_nobody_named_joins_the_transaction_when_the_bot_uses_it(bench: Bench) -> None:
+    private = PrivateConversationState(bench.storage)
+    runs: list[str] = []
+
+    async def logic(context: TurnContext, conversation: ConversationState, _user: UserState) -> None:
+        runs.append(context.activity.text)
+        try:
+            await count(context, private)
+        except Exception as error:
+            raise AssertionError("the bot must not be told") from error
+        await count(context, conversation)
+        if context.activity.text == "crash":
+            raise RuntimeError("a bug in the bot")
+
+    bot = InProcess(bench.storage, logic)
+    for text in ("first", "second"):
+        await bot.run(bench.message(text))
+    with pytest.raises(RuntimeError, match="a bug"):
+        await bot.run(bench.message("crash"))
+    assert runs == ["first", "first", "second", "crash"]
+    assert await bench.storage.states() == {C: {"count": 2}, f"{C}/users/u1/": {"count": 2}}
+
+
+async def test_a_scope_whose_key_only_the_logic_knows_is_part_of_the_turn_all_the_same(bench: Bench) -> None:
+    class TeamState(StoredState, BotState):
+        def get_storage_key(self, turn_context: TurnContext) -> str:
+            return f"teams/{turn_context.turn_state['team']}"
+
+    team = TeamState(bench.storage, "TeamState")
+
+    async def logic(context: TurnContext, conversation: ConversationState, _user: UserState) -> None:
+        context.turn_state["team"] = context.activity.text
+        await count(context, team)
+        await count(context, conversation)
+
+    bot = InProcess(bench.storage, logic)
+    for text in ("red", "blue", "red"):
+        await bot.run(bench.message(text))
+    assert await bench.storage.states() == {C: {"count": 3}, "teams/red": {"count": 2}, "teams/blue": {"count": 1}}
+
+
+@pytest.mark.parametrize("known", ["before the logic runs", "only then"])
+async def test_another_conversations_document_is_refused_whoever_asks_for_it(bench: Bench, known: str) -> None:
+    class Elsewhere(StoredState, BotState):
+        def get_storage_key(self, turn_context: TurnContext) -> str:
+            if known == "only then" and "ready" not in turn_context.turn_state:
+                raise TypeError("not yet")
+            return "emulator/conversations/c2"
+
+    elsewhere = Elsewhere(bench.storage, "Elsewhere")
+
+    async def logic(context: TurnContext, conversation: ConversationState, _user: UserState) -> None:
+        context.turn_state["ready"] = True
+        await count(context, conversation)
+        await count(context, elsewhere)
+
+    bot = InProcess(bench.storage, logic)
+    for _ in range(2):
+        with pytest.raises(ForeignConversation, match=r"conversations/c2.*continue_conversation"):
+            await bot.run(bench.message())
+    assert await bench.storage.states() == {}
 
 
 async def test_private_conversation_state_and_a_scope_of_ones_own_are_part_of_the_turn(bench: Bench) -> None:

@@ -25,7 +25,7 @@ from storage.contract import ABSENT, Document, DocumentStore, Write
 from storage.errors import StateDecodeError, StorageConflict, StorageUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import AsyncIterator, Iterable, Mapping
 
 C, D, E = "test/conversations/1", "test/users/ada", "test/users/bob"
 
@@ -59,6 +59,11 @@ class Store(DocumentStore):
             value = copy.deepcopy(dict(write.value or {}))
             self.documents[key] = Document(value, str(next(self._versions)))
         return {key: self.documents[key].etag for key in writes}
+
+    async def keys(self, prefix: str = "") -> AsyncIterator[str]:
+        for key in self.documents:
+            if key.startswith(prefix):
+                yield key
 
 
 class Transactional(Store):
@@ -240,7 +245,7 @@ async def test_a_damaged_record_is_an_error_that_names_its_place(
 
 def test_a_document_reads_back_as_it_was_built() -> None:
     for before in (None, {}, {"name": "Ada"}):
-        held = Held({"n": 1}, tag_of("txn", {"n": 1}), Note(before, None, C, "7"), "8")
+        held = Held({"n": 1}, tag_of("txn", {"n": 1}), Note(before, None, C, "7", 1.5), "8")
         assert parse_document(D, Document(build_document(held) or {}, "8")) == held
 
 

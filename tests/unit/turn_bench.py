@@ -22,7 +22,7 @@ import app as state_bot
 from bots.state import ConversationState, StoredState, UserState
 from bots.turn.errors import for_bugs_only
 from bots.turn.middleware import TurnTransaction
-from bots.turn.runtime import Runtime
+from bots.turn.runtime import Limits, Runtime
 from config import Settings
 from storage import Document, StorageConflict, StorageUnavailable, Write
 from storage.memory import MemoryStorage
@@ -281,10 +281,12 @@ def losing(bench: Bench, other: Replica, times: int) -> Callable[[Call], Any]:
 class InProcess:
     """A bot without HTTP: the SDK's TestAdapter, set up as any app of the SDK's kind installs the transaction."""
 
-    def __init__(self, storage: BenchStorage, logic: Logic, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, storage: BenchStorage, logic: Logic, monotonic: Callable[[], float] = time.monotonic, turn: float = 12.0
+    ) -> None:
         self.conversation_state, self.user_state = ConversationState(storage), UserState(storage)
         self.adapter = TestAdapter()
-        runtime = Runtime(sleep=_short, monotonic=monotonic)
+        runtime = Runtime(sleep=_short, monotonic=monotonic, limits=Limits(turn=turn))
         self.turns = TurnTransaction(storage, self.conversation_state, self.user_state, runtime=runtime)
         self.adapter.use(self.turns)
         self.adapter.on_turn_error = for_bugs_only(self.adapter.on_turn_error)

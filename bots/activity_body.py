@@ -1,0 +1,149 @@
+"""The body of a request: read within bounds of time and size, parsed as strict JSON, checked to be an activity.
+
+Strict, because what two parsers read differently is what attacks are made of: UTF-8 only, no name twice, no NaN, no
+number beyond a double (RFC 7493). What an activity is:
+https://github.com/microsoft/botframework-sdk/blob/main/specs/botframework-activity/botframework-activity.md
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import math
+import re
+from types import NoneType
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from azure.core.exceptions import DeserializationError  # what msrest raises
+from botbuilder.schema import Activity
+
+from bots.refusals import refusal
+from bots.wire import from_json
+
+READ_SECONDS: Final = 10.0  # for the whole body
+MAX_DEPTH: Final = 100  # of arrays and objects in each other; an Adaptive Card has 30 or so
+MAX_ID: Final = 2_000  # characters; the longest ids of channels have about 300
+_NOT_IN_ADDRESSES: Final = re.compile("[\x00-\x1f\x7f\ud800-\udfff]|^\\.{1,2}$")
+
+
+async def read_activity(request: web.Request) -> Activity:
+    """Return the activity in the request's body.
+
+    Raises the answers 400 for what is no activity, 408 for a body that does not arrive in time, 413 for one that is too
+    large, 415 for another content type or encoding.
+    """
+    return _activity(_parse(await _read(request)))
+
+
+async def _read(request: web.Request) -> bytes:
+    if request.content_type != "application/json":
+        raise refusal(web.HTTPUnsupportedMediaType, "expected Content-Type: application/json")
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise refusal(web.HTTPUnsupportedMediaType, "expected a body without Content-Encoding")
+    limit = request.client_max_size
+    too_large = functools.partial(web.HTTPRequestEntityTooLarge, limit), f"the body has more than {limit} bytes"
+    if (request.content_length or 0) > limit:
+        raise refusal(*too_large, close=True)
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise refusal(*too_large, close=True) from None
+    except TimeoutError:
+        late = f"the body did not arrive within {READ_SECONDS:.0f} s"
+        raise refusal(web.HTTPRequestTimeout, late, close=True) from None
+    except web.RequestPayloadError:
+        raise refusal(web.HTTPBadRequest, "the body is not what its headers say") from None
+
+
+def _parse(body: bytes) -> dict[str, Any]:
+    try:
+        parsed = json.loads(
+            body.decode("utf-8-sig"), parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_object
+        )
+    except (ValueError, RecursionError):
+        raise refusal(web.HTTPBadRequest, "the body is not JSON (in UTF-8, no name twice, finite numbers)") from None
+    if not isinstance(parsed, dict):
+        raise refusal(web.HTTPBadRequest, "the body is not an activity: expected a JSON object")
+    if _is_deeper(parsed, MAX_DEPTH):
+        raise refusal(web.HTTPBadRequest, f"the body is not an activity: it is nested more than {MAX_DEPTH} deep")
+    return parsed
+
+
+def _activity(body: dict[str, Any]) -> Activity:
+    if not isinstance(body.get("text"), (str, NoneType)):
+        raise refusal(web.HTTPBadRequest, "the body is not an activity: text must be text")
+    wrong = [name for name, value in _required(body).items() if not _is_name(value)]
+    if wrong:
+        raise refusal(
+            web.HTTPBadRequest,
+            f"the body is not an activity: {', '.join(wrong)} must be text of 1 to {MAX_ID} characters",
+        )
+    if not _is_service_url(body["serviceUrl"]):
+        raise refusal(
+            web.HTTPBadRequest, "the body is not an activity: serviceUrl must be an http or https URL of a host"
+        )
+    try:
+        return from_json(body)
+    except (DeserializationError, AttributeError, TypeError, ValueError, RecursionError) as error:
+        raise refusal(web.HTTPBadRequest, "the body is not an activity: a field has the wrong type") from error
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError("beyond a double")
+    return number
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name is there twice")
+    return found
+
+
+def _is_deeper(value: object, depth: int) -> bool:
+    level = [value]
+    for _ in range(depth):
+        level = [
+            child
+            for each in level
+            for child in (each.values() if isinstance(each, dict) else each)  # type: ignore[attr-defined]
+            if isinstance(child, (dict, list))
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _required(body: dict[str, Any]) -> dict[str, object]:
+    # Of the body, not of the activity: the SDK makes text of whatever it finds.
+    accounts = {name: body[name] if isinstance(body.get(name), dict) else {} for name in ("conversation", "from")}
+    return {
+        **{name: body.get(name) for name in ("type", "id", "channelId", "serviceUrl")},
+        **{f"{name}.id": account.get("id") for name, account in accounts.items()},
+    }
+
+
+def _is_name(value: object) -> bool:
+    # Half a surrogate pair, a control character or a dot segment cannot be put into the reply's address.
+    return isinstance(value, str) and 0 < len(value) <= MAX_ID and not _NOT_IN_ADDRESSES.search(value)
+
+
+def _is_service_url(value: str) -> bool:
+    # No user part and no backslash: parsers differ about the host. No braces: the SDK takes it for a template.
+    if re.search(r"[\s@\\{}]", value):
+        return False
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False

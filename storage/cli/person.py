@@ -1,0 +1,134 @@
+"""What is kept about one user of a channel, wherever it is.
+
+A user's own documents are known by their keys, which are Bot Framework's: `{channel}/users/{id}`, and
+`{channel}/conversations/{conversation}/users/{id}/` for private state. A conversation is theirs where its record
+names documents of theirs; theirs alone where it names no other user's. Who took part without anything being stored
+about them is not recorded.
+https://learn.microsoft.com/azure/bot-service/bot-builder-concept-state
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Final
+
+from storage.cli.reading import Found, each
+from storage.cli.record import Record, record_of
+from storage.contract import DocumentStore
+from storage.errors import StateDecodeError
+
+_USERS: Final = "/users/"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Person:
+    """A user as a channel names it; the same id on another channel is somebody else."""
+
+    channel: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.channel}{_USERS}{self.id}"
+
+    @property
+    def conversations(self) -> str:
+        """The start of the keys of the channel's conversations."""
+        return f"{self.channel}/conversations/"
+
+    def owns(self, key: str) -> bool:
+        """Whether the document is this user's own: user state or private conversation state."""
+        private = key.startswith(self.conversations) and key.endswith((f"{_USERS}{self.id}", f"{_USERS}{self.id}/"))
+        return key == str(self) or private
+
+    def is_named_in(self, key: str) -> bool:
+        """Whether the key has the id in it, between slashes."""
+        return f"/{self.id}/" in f"/{key}/"
+
+    def others(self, keys: Iterable[str]) -> list[str]:
+        """Of these keys, those of other users' own documents."""
+        return [key for key in keys if _USERS in key and not self.owns(key)]
+
+
+@dataclasses.dataclass(slots=True)
+class Kept:
+    """What was found of a person.
+
+    Attributes:
+        own: the documents that are theirs by their keys, those that cannot be read among them.
+        alone: conversations in which nobody else is recorded.
+        shared: conversations with others, and how many others are recorded.
+        named: other documents, whose keys have the id in them or that conversations of theirs alone have loaded;
+            what they are is for a person to say.
+        unreadable: conversations that cannot be read, so that nobody can say whose they are.
+        unrecorded: how many conversations have no record of who took part: a stock bot's, untouched since.
+    """
+
+    own: list[Found] = dataclasses.field(default_factory=list)
+    alone: list[Found] = dataclasses.field(default_factory=list)
+    shared: dict[str, int] = dataclasses.field(default_factory=dict)
+    named: list[str] = dataclasses.field(default_factory=list)
+    unreadable: list[StateDecodeError] = dataclasses.field(default_factory=list)
+    unrecorded: int = 0
+
+    @property
+    def found(self) -> bool:
+        """Whether there is anything of theirs."""
+        return bool(self.own or self.alone or self.shared)
+
+
+async def find(store: DocumentStore, person: Person, done: Callable[[], None] = lambda: None) -> Kept:
+    """Read every conversation of the person's channel, and list all keys. `done` is called for each document read."""
+    kept = Kept()
+    async for found in each(store, _candidates(store, person, kept)):
+        done()
+        if person.owns(found.key):
+            kept.own.append(found)
+        else:
+            _sort_in(kept, person, found)
+    return kept
+
+
+async def _candidates(store: DocumentStore, person: Person, kept: Kept) -> AsyncIterator[str]:
+    async for key in store.keys():
+        if person.owns(key) or key.startswith(person.conversations):
+            yield key
+        elif person.is_named_in(key):
+            kept.named.append(key)
+
+
+def _sort_in(kept: Kept, person: Person, found: Found) -> None:
+    try:
+        record = _record(found)
+    except StateDecodeError as error:
+        kept.unreadable.append(error)
+        return
+    if record is None:
+        kept.unrecorded += _USERS not in found.key
+    elif any(map(person.owns, record.others)):
+        if others := person.others(record.others):
+            kept.shared[found.key] = len(others)
+        else:
+            kept.alone.append(found)
+            kept.named += [key for key in record.others if not person.owns(key)]
+    elif person.is_named_in(found.key):
+        kept.named.append(found.key)
+
+
+def _record(found: Found) -> Record | None:
+    if found.document is None:
+        raise found.error or AssertionError
+    return record_of(found.key, found.document.value)
+
+
+async def named(store: DocumentStore, name: str) -> list[Person]:
+    """Return the persons that `name` may mean: `{channel}/users/{id}`, or an id, on each channel that knows it."""
+    channel, is_full, user = name.partition(_USERS)
+    if is_full:
+        return [Person(channel, user)]
+    found: set[Person] = set()
+    async for key in store.keys():
+        start, _, last = key.rstrip("/").rpartition(_USERS)
+        if last == name and start:
+            found.add(Person(start.partition("/conversations/")[0], name))
+    return sorted(found, key=str)

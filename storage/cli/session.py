@@ -1,0 +1,87 @@
+"""The storage of the bot's settings, opened for a command; and how a command fails: with one line."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Final, TypeVar
+
+import click
+
+from config import ConfigError, Settings, environment
+from storage.base import StateStorage
+from storage.cli.person import Person, named
+from storage.errors import StorageError
+from storage.factory import create_storage
+
+FOUND_PROBLEMS: Final = 1  # exit code: it ran, and not all is well
+CANNOT_RUN: Final = 2  # exit code: wrong settings or options, or a storage that cannot be opened
+OPEN_SECONDS: Final = 10.0
+
+T = TypeVar("T")
+
+
+class Problem(click.ClickException):
+    """Raised to end a command with one line."""
+
+    exit_code = FOUND_PROBLEMS
+
+
+class CannotRunError(Problem):
+    """Raised to end a command that has not begun, with one line."""
+
+    exit_code = CANNOT_RUN
+
+
+def on_storage(work: Callable[[StateStorage], Awaitable[T]]) -> T:
+    """Run `work` on the storage that the environment names, which has to be there already.
+
+    Raises `CannotRunError` for settings that do not work or a storage that cannot be opened, `Problem` for one that
+    fails later.
+    """
+    logging.getLogger("azure").setLevel(logging.CRITICAL)  # it logs what is raised anyway
+    try:
+        return asyncio.run(_run(_settings(), work))
+    except StorageError as error:
+        raise Problem(f"{error}; what was done is done, and running it again goes on") from error
+
+
+async def _run(settings: Settings, work: Callable[[StateStorage], Awaitable[T]]) -> T:
+    async with AsyncExitStack() as stack:
+        try:
+            storage = create_storage(settings)
+            async with asyncio.timeout(OPEN_SECONDS):
+                await stack.enter_async_context(storage)
+        except ValueError as error:  # its text may hold a secret: an SDK repeats what it cannot parse
+            raise CannotRunError(f"STATE_STORAGE={settings.state_storage}: its SDK cannot use the settings") from error
+        except TimeoutError as error:
+            raise CannotRunError(f"{storage} did not answer within {OPEN_SECONDS:.0f} s") from error
+        except StorageError as error:
+            raise CannotRunError(f"STATE_STORAGE={settings.state_storage}: {error}") from error
+        return await work(storage)
+
+
+def _settings() -> Settings:
+    try:
+        settings = dataclasses.replace(Settings.from_env(environment()), storage_create=False)
+    except ConfigError as error:
+        raise CannotRunError(str(error)) from error
+    if settings.state_storage == "memory":
+        raise CannotRunError("STATE_STORAGE=memory: that state is in the bot's process, and nobody else sees it")
+    if settings.state_storage == "sqlite" and not Path(settings.sqlite_path).is_file():
+        raise CannotRunError(f"SQLITE_PATH: there is no file {settings.sqlite_path}")
+    return settings
+
+
+async def person_named(storage: StateStorage, name: str) -> Person:
+    """Return whom `name` means. Raises `Problem` where it is nobody, or several."""
+    found = await named(storage, name)
+    if not found:
+        raise Problem(f"no channel knows a user {name!r}; give CHANNEL/users/ID to look on one of them")
+    if len(found) > 1:
+        raise CannotRunError(f"several channels know that id, say which: {', '.join(map(str, found))}")
+    return found[0]

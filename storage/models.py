@@ -1,0 +1,166 @@
+"""The classes whose objects may be stored: what each needs to be checked, upgraded and built.
+
+A class says in itself what outlives it, with ordinary attributes, so that it imports nothing of ours:
+
+    @dataclass
+    class UserProfile:
+        first_name: str | None = None
+        schema_version: int = 2   # of this code; a document without it is version 1
+        readable_by: int = 1      # code from this version on can read what this code writes; absent: this version only
+        UPGRADES: ClassVar = {1: from_version_1}   # for each older version, its attributes -> those of the next
+        FORMER_NAMES: ClassVar = ("old_module.UserProfile",)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import types
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+from storage.annotations import Fields, annotated_classes
+from storage.spelling import Misfit, tag_of
+
+VERSION: Final = "schema_version"
+READABLE_BY: Final = "readable_by"
+Step = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def is_storable(cls: type) -> bool:
+    """Whether objects of `cls` can be stored: dataclasses, enumerations, and those whose state is their `__dict__`."""
+    if dataclasses.is_dataclass(cls) or issubclass(cls, enum.Enum):
+        return True
+    return getattr(cls, "__new__", None) is object.__new__ and cls.__dictoffset__ != 0
+
+
+@lru_cache(1_024)
+def model_of(cls: type[Any]) -> Model:
+    """The model of `cls`, made once. Raises what `Model` does."""
+    return Model(cls)
+
+
+class Model:
+    """One class. Its attributes say what is the same for all its objects.
+
+    Raises TypeError for a class that cannot be stored, or whose versions are incomplete.
+    """
+
+    def __init__(self, cls: type[Any]) -> None:
+        if not is_storable(cls):
+            raise TypeError(
+                f"{tag_of(cls)} cannot be registered: expected a dataclass, an enumeration or a class with a __dict__"
+            )
+        self.cls = cls
+        self.tag = tag_of(cls)
+        self.is_enum = issubclass(cls, enum.Enum)
+        self.former_names: tuple[str, ...] = () if self.is_enum else _former_names(cls)
+        self._is_dataclass = dataclasses.is_dataclass(cls)
+        self._fields = Fields(cls) if self._is_dataclass else None
+        self.named = self._fields.classes if self._fields else annotated_classes(cls)
+        self._init = frozenset(field.name for field in _fields_of(cls) if field.init)
+        self._slots = tuple(field.name for field in _fields_of(cls) if _is_slot(cls, field.name))
+        self.version = _default(cls, VERSION)
+        self._upgrades = _upgrades(cls, self.version)
+
+    def attributes(self, value: Any) -> dict[str, Any]:
+        """What is to be stored of the object `value`. Raises `Misfit` for what could not be read back."""
+        attributes = self._slotted(value) if self._slots else vars(value)
+        if self._fields:
+            self._fields.checked(attributes)
+        if self.version is not None and attributes.get(VERSION, self.version) < self.version:
+            raise Misfit(f"is {attributes[VERSION]}; this code writes version {self.version}", VERSION)
+        return attributes
+
+    def _slotted(self, value: Any) -> dict[str, Any]:
+        slots = {name: getattr(value, name) for name in self._slots if hasattr(value, name)}
+        return slots | (vars(value) if self.cls.__dictoffset__ else {})
+
+    def require_readable(self, json: Mapping[str, Any]) -> None:
+        """Raise `Misfit` for a stored object of a version that this code cannot read, before anything else of it."""
+        if self.version is None:
+            return
+        found, readable = json.get(VERSION, 1), json.get(READABLE_BY)
+        if type(found) is not int or found < 1:
+            raise Misfit(f"is {found!r}, expected a version from 1 on", VERSION)
+        if found > self.version and not (type(readable) is int and readable <= self.version):
+            raise Misfit(
+                f"is a {self.tag} of version {found}, written by newer code; this code knows version {self.version}: "
+                "let the newer code handle it, or finish the deployment"
+            )
+
+    def build(self, attributes: dict[str, Any]) -> Any:
+        """Return the object that has these attributes, upgraded. Raises `Misfit` where they do not fit."""
+        if self.version is not None and attributes.get(VERSION, 1) < self.version:
+            attributes = self._upgraded(attributes)
+        if self._fields:
+            attributes = self._fields.checked(attributes)
+        try:
+            return self._built(attributes)
+        except Exception as error:  # what `__init__` and `__post_init__` raise
+            raise Misfit(f"does not fit {self.tag}: {error}") from error
+
+    def _built(self, attributes: dict[str, Any]) -> Any:
+        if not self._is_dataclass:
+            instance = object.__new__(self.cls)
+            instance.__dict__.update(attributes)
+            return instance
+        if attributes.keys() == self._init:
+            return self.cls(**attributes)
+        instance = self.cls(**{name: item for name, item in attributes.items() if name in self._init})
+        others = {name: item for name, item in attributes.items() if name not in self._init}
+        if self._slots:
+            for name, item in others.items():
+                object.__setattr__(instance, name, item)
+        elif others:
+            vars(instance).update(others)  # not by setattr, which could be the class's own, or a property's
+        return instance
+
+    def _upgraded(self, attributes: dict[str, Any]) -> dict[str, Any]:
+        state = {name: item for name, item in attributes.items() if name not in (VERSION, READABLE_BY)}
+        for number in range(attributes.get(VERSION, 1), self.version or 1):
+            try:
+                state = dict(self._upgrades[number](state))
+            except Exception as error:  # it is the bot's code
+                problem = f"{type(error).__name__}: {error}"
+                raise Misfit(f"cannot be upgraded: step {number} of {self.tag}.UPGRADES raised {problem}") from error
+        return {**state, VERSION: self.version}
+
+
+def _fields_of(cls: type[Any]) -> tuple[dataclasses.Field[Any], ...]:
+    return dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
+
+
+def _is_slot(cls: type[Any], name: str) -> bool:
+    return isinstance(getattr(cls, name, None), types.MemberDescriptorType)
+
+
+def _default(cls: type[Any], name: str) -> int | None:
+    field = next((field for field in _fields_of(cls) if field.name == name), None)
+    if field is None:
+        return None
+    if type(field.default) is not int or field.default < 1:
+        raise TypeError(f"{tag_of(cls)}.{name} must have a whole number from 1 on as its default")
+    return field.default
+
+
+def _upgrades(cls: type[Any], version: int | None) -> Mapping[int, Step]:
+    upgrades: Mapping[int, Step] = getattr(cls, "UPGRADES", {})
+    missing = sorted(set(range(1, version or 1)) - upgrades.keys())
+    surplus = sorted(upgrades.keys() - set(range(1, version or 1)))
+    if missing:
+        raise TypeError(f"{tag_of(cls)}.UPGRADES lacks the step from version {missing[0]} to {missing[0] + 1}")
+    if surplus:
+        raise TypeError(f"{tag_of(cls)}.UPGRADES has a step from version {surplus[0]}, but {VERSION} is {version or 1}")
+    readable = _default(cls, READABLE_BY)
+    if readable is not None and readable > (version or 1):
+        raise TypeError(f"{tag_of(cls)}.{READABLE_BY} is {readable}, above its own {VERSION}, {version or 1}")
+    return upgrades
+
+
+def _former_names(cls: type[Any]) -> tuple[str, ...]:
+    names = vars(cls).get("FORMER_NAMES", ())
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise TypeError(f"{tag_of(cls)}.FORMER_NAMES must be a tuple of texts, as ('old_module.{cls.__name__}',)")
+    return tuple(names)

@@ -1,0 +1,81 @@
+"""Values of Python that JSON does not have and that are no objects of the bot's: how each is spelled and read.
+
+The spellings are the stock codec's. Each is data of one known shape; what has another is refused.
+"""
+
+from __future__ import annotations
+
+import binascii
+import uuid
+from collections.abc import Callable
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+from storage import times
+from storage.spelling import BYTES, TAG, reduced
+
+_UUID: Final = "uuid.UUID"
+_DECIMAL: Final = "decimal.Decimal"
+
+
+def _spell_uuid(value: uuid.UUID) -> dict[str, Any]:
+    return {TAG: _UUID, "hex": value.hex}
+
+
+def _read_uuid(json: dict[str, Any]) -> uuid.UUID:
+    match json:
+        case {"hex": str(digits)} if len(json) == 2:
+            return uuid.UUID(digits)
+    raise ValueError("is not a UUID as jsonpickle spells one")
+
+
+def _spell_decimal(value: Decimal) -> dict[str, Any]:
+    return reduced(_DECIMAL, str(value))
+
+
+def _read_decimal(arguments: list[Any]) -> Decimal:
+    match arguments:
+        case [str(digits)]:
+            try:
+                return Decimal(digits)
+            except InvalidOperation:
+                raise ValueError(f"is not a decimal number: {digits!r}") from None
+    raise ValueError("is not a decimal number as jsonpickle spells one")
+
+
+def _spell_bytes(value: bytes) -> dict[str, Any]:
+    return {BYTES: binascii.b2a_base64(value, newline=False).decode()}
+
+
+def read_bytes(text: Any) -> bytes:
+    """Return the bytes that a Base64 text spells. Raises ValueError for anything else."""
+    if not isinstance(text, str):
+        raise ValueError("is not a text in Base64")  # noqa: TRY004 - as every other value that is not what it should be
+    try:
+        return binascii.a2b_base64(text, strict_mode=True)
+    except ValueError as error:
+        raise ValueError(f"is not Base64: {error}") from error
+
+
+SPELL: Final[dict[type, Callable[[Any], dict[str, Any]]]] = {
+    datetime: times.spell_datetime,
+    date: times.spell_date,
+    time: times.spell_time,
+    timedelta: times.spell_timedelta,
+    uuid.UUID: _spell_uuid,
+    Decimal: _spell_decimal,
+    bytes: _spell_bytes,
+}
+# By the name in "py/object", from the whole value; by the name in "py/reduce", from the arguments. They raise
+# ValueError or OverflowError.
+READ_OBJECT: Final[dict[str, Callable[[dict[str, Any]], Any]]] = {
+    times.DATETIME: times.read_datetime,
+    times.DATE: times.read_date,
+    times.TIME: times.read_time,
+    _UUID: _read_uuid,
+}
+READ_CALL: Final[dict[str, Callable[[list[Any]], Any]]] = {
+    times.TIMEDELTA: times.read_timedelta,
+    _DECIMAL: _read_decimal,
+}

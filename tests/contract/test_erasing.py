@@ -1,0 +1,178 @@
+"""Everything kept about a person is found, and goes for good, whatever turns do meanwhile; nobody else loses by it."""
+
+from __future__ import annotations
+
+from bots.turn.conversation import parse_conversation
+from bots.turn.protocol import Aborted, Committed
+from storage import ABSENT, StateStorage, Write
+from storage.cli.erase import Erased, delete, erase
+from storage.cli.person import Person, find, named
+from storage.cli.reading import read
+from tests.contract.turns_of_people import (
+    ADA,
+    ALONE,
+    BOB,
+    BOBS,
+    GROUP,
+    PRIVATE,
+    Interrupted,
+    documents,
+    finish,
+    start,
+    turn,
+)
+
+PERSON = Person("test", "ada")
+SHARED = "test/statistics"  # a document of the bot's own, of nobody
+
+
+async def history(storage: StateStorage) -> None:
+    await turn(storage, ALONE, ADA)
+    await turn(storage, GROUP, ADA, PRIVATE)
+    await turn(storage, GROUP, BOB)
+    await turn(storage, BOBS, BOB)
+
+
+async def test_what_is_theirs_is_told_from_what_is_others(storage: StateStorage) -> None:
+    await history(storage)
+    stock = {"test/conversations/stock": Write({"n": 1}, ABSENT), "survey/ada": Write({}, ABSENT)}
+    await storage.save(stock | {"other/users/ada": Write({}, ABSENT), "test/users/adam": Write({}, ABSENT)})
+
+    kept = await find(storage, PERSON)
+
+    assert {found.key for found in kept.own} == {ADA, PRIVATE}
+    assert [found.key for found in kept.alone] == [ALONE]
+    assert kept.shared == {GROUP: 1}
+    assert set(kept.named) == {"survey/ada", "other/users/ada"}
+    assert kept.unrecorded == 1
+
+
+async def test_an_id_means_a_user_of_each_channel_that_knows_it(storage: StateStorage) -> None:
+    await history(storage)
+    await storage.save({"other/conversations/c/users/ada/": Write({}, ABSENT)})
+
+    assert await named(storage, "ada") == [Person("other", "ada"), PERSON]
+    assert await named(storage, "bob") == [Person("test", "bob")]
+    assert await named(storage, "ad") == []
+    assert await named(storage, "test/users/ad") == [Person("test", "ad")]
+
+
+async def test_erasing_leaves_nothing_that_names_the_person(storage: StateStorage) -> None:
+    await history(storage)
+
+    erased = await erase(storage, PERSON, await find(storage, PERSON), replies=False)
+
+    assert set(erased.deleted) == {ADA, PRIVATE, ALONE}
+    assert (erased.forgotten, erased.changed) == ([GROUP], set())
+    assert await documents(storage) == {BOB, GROUP, BOBS}
+    assert "ada" not in str([found.value for found in (await storage.load([BOB, GROUP, BOBS])).values()])
+    assert not erased.left.found
+
+
+async def test_a_shared_conversation_keeps_its_state_and_its_ledger(storage: StateStorage) -> None:
+    await history(storage)
+    before = parse_conversation(GROUP, (await storage.load([GROUP]))[GROUP])
+
+    await erase(storage, PERSON, await find(storage, PERSON), replies=False)
+
+    after = parse_conversation(GROUP, (await storage.load([GROUP]))[GROUP])
+    assert (after.state, after.ledger) == (before.state, before.ledger)
+    assert after.seen == {BOB: before.seen[BOB]}
+    assert isinstance(await turn(storage, GROUP, BOB, state={"n": 2}), Committed)
+    assert isinstance(await turn(storage, GROUP, ADA, state={"n": 3}), Committed)
+
+
+async def test_the_replies_kept_in_a_shared_conversation_go_on_request(storage: StateStorage) -> None:
+    await history(storage)
+
+    await erase(storage, PERSON, await find(storage, PERSON), replies=True)
+
+    ledger = parse_conversation(GROUP, (await storage.load([GROUP]))[GROUP]).ledger.entries
+    assert [entry.replies for entry in ledger] == [None, None]
+    assert "Ada" not in str((await storage.load([GROUP]))[GROUP].value)
+
+
+async def test_a_turn_that_began_before_fails_and_begins_again_without_the_person(storage: StateStorage) -> None:
+    await history(storage)
+    for key, others in (ALONE, [ADA]), (GROUP, [BOB, PRIVATE]):
+        under_way = await start(storage, key, *others)
+        await erase(storage, PERSON, await find(storage, PERSON), replies=False)
+
+        assert isinstance(await finish(under_way, {key: {"name": "Ada"}}), Aborted)
+        assert all(value is None for name, value in (await start(storage, ALONE, ADA)).documents.items())
+        await history(storage)
+
+
+async def test_what_a_turn_writes_meanwhile_goes_too_and_is_reported(storage: StateStorage) -> None:
+    await history(storage)
+    kept = await find(storage, PERSON)
+    busy = Interrupted(storage, ADA, lambda: turn(storage, ALONE, ADA, state={"n": 2}))
+
+    erased = await erase(busy, PERSON, kept, replies=False)
+
+    assert ADA in erased.changed
+    assert await documents(storage) == {BOB, GROUP, BOBS}
+
+
+async def test_a_conversation_begun_meanwhile_goes_too_and_is_reported(storage: StateStorage) -> None:
+    await history(storage)
+    kept = await find(storage, PERSON)
+    busy = Interrupted(storage, ALONE, lambda: turn(storage, "test/conversations/new", ADA))
+
+    erased = await erase(busy, PERSON, kept, replies=False)
+
+    assert erased.changed >= {"test/conversations/new", ADA}
+    assert await documents(storage) == {BOB, GROUP, BOBS}
+
+
+async def test_a_conversation_that_somebody_joins_meanwhile_stays(storage: StateStorage) -> None:
+    await history(storage)
+    kept = await find(storage, PERSON)
+    busy = Interrupted(storage, ALONE, lambda: turn(storage, ALONE, BOB, state={"n": 2}))
+
+    erased = await erase(busy, PERSON, kept, replies=False)
+
+    assert set(erased.forgotten) == {ALONE, GROUP}
+    assert (await start(storage, ALONE, BOB)).documents == {ALONE: {"n": 2}, BOB: {"n": 2}}
+    assert "ada" not in str((await storage.load([ALONE]))[ALONE].value)
+
+
+async def test_a_person_who_keeps_talking_is_told_and_loses_nothing_said_since(storage: StateStorage) -> None:
+    await history(storage)
+    kept = await find(storage, PERSON)
+
+    async def talk() -> None:
+        if not await storage.load([ADA]):
+            await turn(storage, GROUP, ADA, tidied=False, state={"n": 5})
+
+    erased = await erase(Interrupted(storage, GROUP, talk, every=True), PERSON, kept, replies=False)
+
+    assert ([found.key for found in erased.left.own], erased.left.shared) == ([ADA], {GROUP: 1})
+    assert (await start(storage, GROUP, ADA)).documents == {GROUP: {"n": 5}, ADA: {"n": 5}}
+
+
+async def test_what_the_deleted_conversation_decided_for_others_still_counts(storage: StateStorage) -> None:
+    await turn(storage, ALONE, ADA, SHARED, tidied=False, state={"n": 7})
+
+    erased = await erase(storage, PERSON, await find(storage, PERSON), replies=False)
+
+    assert await documents(storage) == {SHARED}
+    assert erased.left.named == [SHARED]
+    assert (await start(storage, BOBS, BOB, SHARED)).documents[SHARED] == {"n": 7}
+
+
+async def test_deleting_a_conversation_by_its_key_keeps_what_it_decided(storage: StateStorage) -> None:
+    await turn(storage, GROUP, BOB, tidied=False, state={"n": 7})
+    erased = Erased()
+
+    assert await delete(storage, (await read(storage, [GROUP]))[0], erased)
+
+    assert erased.deleted == [GROUP]
+    assert (await start(storage, BOBS, BOB)).documents == {BOBS: None, BOB: {"n": 7}}
+
+
+async def test_erasing_twice_finds_nothing_the_second_time(storage: StateStorage) -> None:
+    await history(storage)
+    await erase(storage, PERSON, await find(storage, PERSON), replies=False)
+
+    assert not (await find(storage, PERSON)).found

@@ -1,0 +1,265 @@
+"""A dataclass is stored as its annotations say, or not at all: checked when written and when read."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Optional, TypedDict
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from storage import Codec, StateDecodeError, StateEncodeError
+
+if TYPE_CHECKING:
+    from somewhere import Unknown  # type: ignore[import-not-found]
+
+
+class Color(enum.Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Size(enum.IntEnum):
+    SMALL = 1
+
+
+class Flavour(enum.StrEnum):
+    SWEET = "sweet"
+
+
+class Options(TypedDict):
+    loud: bool
+
+
+class Plain:
+    pass
+
+
+@dataclasses.dataclass
+class Address:
+    street: str
+    since: date | None = None
+
+
+@dataclasses.dataclass
+class Profile:
+    name: str = None  # type: ignore[assignment]  # as the SDK's samples write it
+    age: int = 0
+    weight: float = 0.0
+    tags: list[str] = dataclasses.field(default_factory=list)
+    scores: dict[str, list[int]] = dataclasses.field(default_factory=dict)
+    pair: tuple[int, str] = (0, "")
+    color: Color = Color.RED
+    colors: list[Color] = dataclasses.field(default_factory=list)
+    size: Size | None = None
+    flavour: Flavour = Flavour.SWEET
+    address: Optional[Address] = None  # noqa: UP045 - as older code has it
+    addresses: dict[str, Address] = dataclasses.field(default_factory=dict)
+    parent: Profile | None = None
+    joined: datetime | None = None
+    waited: timedelta | None = None
+    price: Decimal | None = None
+    reference: UUID | None = None
+    numbers: set[int] = dataclasses.field(default_factory=set)
+    picture: bytes = b""
+    either: int | str | None = None
+    mood: Literal["good", "bad"] = "good"
+    options: Options | None = None
+    any_sequence: Sequence[int] = ()
+    any_mapping: Mapping[str, int] | None = None
+    anything: Any = None
+    plain: Plain | None = None
+    kinds: ClassVar[int] = 3
+
+
+PROFILES = st.builds(
+    Profile,
+    name=st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=5),
+    age=st.integers(-(2**63) + 1, 2**63 - 1),
+    weight=st.floats(allow_nan=False, allow_infinity=False),
+    tags=st.lists(st.sampled_from("abc"), max_size=3),
+    scores=st.dictionaries(st.sampled_from("abc"), st.lists(st.integers(0, 9), max_size=2), max_size=2),
+    color=st.sampled_from(Color),
+    colors=st.lists(st.sampled_from(Color), max_size=2),
+    size=st.none() | st.sampled_from(Size),
+    address=st.none() | st.builds(Address, st.sampled_from("ab"), st.none() | st.dates()),
+    joined=st.none() | st.datetimes(timezones=st.just(UTC)).map(lambda at: at.replace(fold=0)),
+    waited=st.none() | st.timedeltas(),
+    price=st.none() | st.decimals(allow_nan=False, allow_infinity=False),
+    reference=st.none() | st.uuids(),
+    numbers=st.sets(st.integers(0, 6), max_size=3),
+    picture=st.binary(max_size=3),
+    either=st.none() | st.integers(0, 9) | st.sampled_from("ab"),
+    any_sequence=st.lists(st.integers(0, 9), max_size=2) | st.tuples(st.integers(0, 9)),
+    parent=st.none() | st.builds(Profile),
+)
+
+
+def codec() -> Codec:
+    made = Codec()
+    made.register(Profile)
+    made.register(Plain)
+    return made
+
+
+@given(PROFILES)
+def test_a_dataclass_comes_back_as_it_was_with_the_classes_of_its_annotations(profile: Profile) -> None:
+    back = codec().decode(codec().encode({"p": profile}, "k"), "k")["p"]
+    assert back == profile
+    assert repr(back) == repr(profile)  # 1 is no True, and 1.0 no 1
+
+
+WRONG: list[tuple[str, Any, str]] = [
+    ("name", 7, "name"),
+    ("age", "7", "age"),
+    ("age", True, "age"),
+    ("age", 1.5, "age"),
+    ("age", None, "age"),
+    ("weight", "heavy", "weight"),
+    ("tags", ["a", "b", "c", 4], "tags[3]"),
+    ("tags", ("a",), "tags"),
+    ("tags", "abc", "tags"),
+    ("scores", {"maths": [1, "2"]}, "scores.maths[1]"),
+    ("pair", (1, 2), "pair[1]"),
+    ("pair", [1, "a"], "pair"),
+    ("color", "green", "color"),
+    ("colors", [Color.RED, "green"], "colors[1]"),
+    ("address", {"street": "Main"}, "address"),
+    ("address", Plain(), "address"),
+    ("addresses", {"home": Address("Main"), "work": None}, "addresses.work"),
+    ("addresses", {"home": Address(7)}, "addresses.home.street"),  # type: ignore[arg-type]
+    ("parent", Profile(parent=Profile(tags=[1])), "parent.parent.tags[0]"),  # type: ignore[list-item]
+    ("joined", "2026-01-01", "joined"),
+    ("joined", date(2026, 1, 1), "joined"),
+    ("either", 1.5, "either"),
+    ("mood", "fair", "mood"),
+    ("numbers", {"a"}, "numbers"),
+    ("plain", Address("Main"), "plain"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "place"), WRONG)
+def test_what_does_not_fit_its_annotation_is_neither_written_nor_read(name: str, value: Any, place: str) -> None:
+    with pytest.raises(StateEncodeError) as unwritten:
+        codec().encode({"UserProfile": Profile(**{name: value})}, "the key")
+    assert (unwritten.value.key, unwritten.value.where) == ("the key", f"UserProfile.{place}")
+
+    spelled = codec().encode(Profile(), "k")
+    inner = Codec()
+    inner.register(Unchecked)
+    inner.register(Plain)
+    inner.register(Address)
+    inner.register(Color)
+    if place.count(".") < 1 or name == "scores":
+        spelled[name] = inner.encode(value, "k")
+        with pytest.raises(StateDecodeError) as unread:
+            codec().decode({"UserProfile": spelled}, "the key")
+        assert (unread.value.key, unread.value.where) == ("the key", f"UserProfile.{place}")
+
+
+@dataclasses.dataclass
+class Unchecked:
+    anything: Any = None
+
+
+def test_a_number_that_the_service_answers_as_an_integer_is_a_float_again() -> None:
+    spelled = codec().encode(Profile(weight=70.0), "k")
+    spelled["weight"] = 70  # Cosmos DB
+    assert repr(codec().decode(spelled, "k").weight) == "70.0"
+
+
+def test_an_enumeration_that_was_stored_as_its_value_is_a_member_again() -> None:
+    spelled = codec().encode(Profile(), "k")
+    spelled |= {"color": "blue", "colors": ["red"], "size": 1, "flavour": "sweet"}
+    back = codec().decode(spelled, "k")
+    assert (back.color, back.colors, back.size, back.flavour) == (Color.BLUE, [Color.RED], Size.SMALL, Flavour.SWEET)
+
+
+def test_a_member_that_an_enumeration_no_longer_has_is_refused() -> None:
+    spelled = codec().encode(Profile(), "k")
+    spelled["anything"] = {"py/reduce": [{"py/type": f"{__name__}.Color"}, {"py/tuple": ["green"]}]}
+    with pytest.raises(StateDecodeError, match=r"Profile\.anything: 'green' is not a valid Color"):
+        codec().decode(spelled, "k")
+
+
+def test_annotations_that_say_nothing_at_run_time_leave_their_fields_unchecked(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    @dataclasses.dataclass
+    class Odd:
+        unknown: Unknown = 1
+        local: Profile | NotThere = 2  # type: ignore[name-defined]  # noqa: F821
+        checked: int = 3
+
+    made = Codec()
+    with caplog.at_level(logging.WARNING):
+        made.register(Odd)
+    assert [record.getMessage().partition(" is stored")[0].rpartition(".")[2] for record in caplog.records] == [
+        "unknown",
+        "local",
+    ]
+    assert made.decode(made.encode(Odd("a", "b"), "k"), "k") == Odd("a", "b")
+    with pytest.raises(StateEncodeError, match="checked"):
+        made.encode(Odd(checked="c"), "k")  # type: ignore[arg-type]
+
+
+@dataclasses.dataclass(slots=True)
+class Slotted:
+    x: int
+    y: int = dataclasses.field(default=0, init=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Frozen:
+    x: int
+
+
+@dataclasses.dataclass
+class Guarded:
+    x: int
+
+    def __post_init__(self) -> None:
+        if self.x < 0:
+            raise LookupError("x is negative")
+
+
+@pytest.mark.parametrize("cls", [Slotted, Frozen, Guarded])
+def test_dataclasses_of_every_kind_come_back(cls: Any) -> None:
+    made = Codec()
+    made.register(cls)
+    assert made.decode(made.encode(cls(1), "k"), "k") == cls(1)
+
+
+def test_what_the_class_itself_refuses_is_refused_with_its_place() -> None:
+    made = Codec()
+    made.register(Guarded)
+    with pytest.raises(StateDecodeError, match=r"'k' at g: does not fit .*Guarded: x is negative"):
+        made.decode({"g": {"py/object": f"{__name__}.Guarded", "x": -1}}, "k")
+
+
+@pytest.mark.parametrize("name", ["__class__", "__dict__", "__init__", "py/state", "py/seq", "py/newargs"])
+def test_no_attribute_reaches_behind_an_object(name: str) -> None:
+    for tag in ("Profile", "Plain"):
+        with pytest.raises(StateDecodeError, match="could run code"):
+            codec().decode({"py/object": f"{__name__}.{tag}", name: {}}, "k")
+
+
+@pytest.mark.parametrize("value", [Color, len, lambda: 1, Plain, object(), type, frozenset(), range(3), 1j])
+def test_what_is_no_data_is_refused_when_it_is_written(value: Any) -> None:
+    with pytest.raises(StateEncodeError, match=r"'k' at UserProfile\.anything"):
+        codec().encode({"UserProfile": Profile(anything=value)}, "k")
+
+
+def test_a_subclass_of_a_container_would_come_back_as_less_and_is_refused() -> None:
+    class Counts(dict[str, int]):
+        pass
+
+    with pytest.raises(StateEncodeError, match=r"counts: .*plain dict"):
+        codec().encode({"counts": Counts(a=1)}, "k")
