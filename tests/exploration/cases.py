@@ -20,6 +20,7 @@ elsewhere = Turn("e", "B", ("D",), ("B", "D"))
 _p, _q = Turn("p", "C", ("D",), ("C", "D")), Turn("q", "B", ("D",), ("B", "D"))
 BEFORE: Final = (_p,)
 SLOW: Final = (0.0, 6.0)  # seconds; from the second on, a turn takes longer than the channel may wait
+TOO_SLOW: Final = (0.0, 60.0)  # seconds; from the second on, a turn is given up
 
 CASES: Final[dict[str, Case]] = {
     "a fault and a crash": Case(((both, (0,)),), BEFORE, faults=1, crashes=1),
@@ -32,10 +33,12 @@ CASES: Final[dict[str, Case]] = {
     "a bot that raises beside another turn, a fault": Case(((failing, (0,)), (only_c, (1,))), BEFORE, faults=1),
     "a reader, a fault": Case(((only_c, (0,)), (reader, (1,))), BEFORE, faults=1),
     "a slow turn, delivered again": Case(((only_c, (0, 1)),), BEFORE, times=SLOW),
+    "a turn that is too slow": Case(((both, (0, 1)),), BEFORE, times=TOO_SLOW, sleeps=0),
 }
 
 # Too many states to visit every time: random walks, and to the end with EXPLORE=all.
 LARGE: Final[dict[str, Case]] = {
+    "a turn that is too slow and one that waits": Case(((both, (0,)), (only_c, (0,))), BEFORE, times=TOO_SLOW),
     "two conversations of one user at one replica": Case(((both, (0,)), (elsewhere, (0,))), (_p, _q), sleeps=1),
     "one activity twice at one replica, a fault": Case(((both, (0, 0)),), BEFORE, faults=1),
     "one activity at two replicas, a crash": Case(((both, (0, 1)),), BEFORE, crashes=1, sleeps=1),

@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeVar
 
 from tests.exploration.actors import Answer, Change, Operation
 from tests.exploration.calls import Done, Storage, Store
-from tests.exploration.process import DONE, REFUSED, Say, Sleep
+from tests.exploration.process import DONE, REFUSED, Request, Say, Sleep
 from tests.exploration.replicas import Event, Node, Replicas
 from tests.exploration.search import Step
 from tests.exploration.turns import Turn
@@ -104,7 +104,8 @@ class Deployment:
                 if place.node is not self.replicas.root:
                     yield from self._crash(state, number)
         if state.time + 1 < len(self.times):
-            yield ("time", "passes", ""), partial(state._replace, time=state.time + 1)
+            yield ("time", "passes", ""), partial(self._wait, state, False)
+            yield ("time", "passes, while what is being saved and sent arrives", ""), partial(self._wait, state, True)
 
     def work(self, state: State) -> Steps:
         """The steps without which something would never be finished."""
@@ -223,6 +224,30 @@ class Deployment:
                     for after, left in self.storage.orphaned(request, done, before)
                 ]
         return outcomes
+
+    def _wait(self, state: State, arrives: bool) -> State:
+        """Time passes; turns for which it was too long are cancelled, and what they asked for arrives, or not."""
+        state = state._replace(time=state.time + 1)
+        for where, place in enumerate(state.places):
+            state = self._happened(state, where, Event("", None, self.times[state.time]))
+            asked = state.places[where].node.asked
+            for task, request in place.node.asked.items():
+                if task not in asked or asked[task] is not request:
+                    state = self._given_up(state, where, task, request, arrives)
+        return state
+
+    def _given_up(self, state: State, where: int, task: str, request: Request, arrives: bool) -> State:
+        place = state.places[where]
+        done = dict(place.calls).get(task, ())
+        left = place._replace(calls=tuple(item for item in place.calls if item[0] != task))
+        state = state._replace(places=_with(state.places, where, left))
+        if isinstance(request, Say) and arrives:
+            return self._show(state, task, request)
+        if isinstance(request, Operation):
+            outcomes = list(self.storage.orphaned(request, done, state.store))
+            store, changes = outcomes[-1 if arrives else 0]
+            return state._replace(store=store, flying=self.storage.flying(store, state.flying + changes))
+        return state
 
     def _answered(self, state: State, where: int, task: str, answer: Answer) -> State:
         place = state.places[where]

@@ -15,7 +15,9 @@ from botbuilder.schema import Activity
 from bots.turn import ledger
 from bots.turn.aftercare import mark_delivered, tidy
 from bots.turn.commit import Attempt, commit
+from bots.turn.context import TurnScene
 from bots.turn.delivery import Deliveries
+from bots.turn.middleware import TurnTransaction
 from bots.turn.outcome import Aborted, Committed
 from bots.turn.outlet import Outlet
 from bots.turn.queue import ConversationQueue
@@ -30,15 +32,13 @@ def no_ledger() -> AbstractContextManager[Any]:
 
 def settled_before_sending() -> AbstractContextManager[Any]:
     """Replies are noted as arrived before they are sent."""
-    deliver = Deliveries.deliver
+    deliver = TurnTransaction._deliver
 
-    async def hasty(
-        self: Deliveries, outlet: Outlet, txn: str | None, received: Activity, replies: Sequence[Reply]
-    ) -> None:
-        self.settle(conversation_key(received.conversation.id), received)
-        await deliver(self, outlet, txn, received, replies)
+    async def hasty(self: TurnTransaction, scene: TurnScene, *rest: Any) -> None:
+        self._settled.add(conversation_key(scene.received.conversation.id), scene.received)
+        await deliver(self, scene, *rest)
 
-    return mock.patch.object(Deliveries, "deliver", hasty)
+    return mock.patch.object(TurnTransaction, "_deliver", hasty)
 
 
 def failures_to_send_ignored() -> AbstractContextManager[Any]:

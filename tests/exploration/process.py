@@ -12,7 +12,8 @@ from typing import ClassVar
 from botbuilder.core import BotAdapter, TurnContext
 from botbuilder.schema import Activity, ChannelAccount, ConversationAccount, ConversationReference, ResourceResponse
 
-from bots.adapter import BotIdentity, create_adapter
+from bots.adapter import create_adapter
+from bots.credentials import BotCredentialsFactory, BotIdentity
 from bots.state import ConversationState, StoredState, UserState
 from bots.turn.errors import OnTurnError, TryAgain
 from bots.turn.middleware import TurnTransaction
@@ -29,7 +30,8 @@ PARTS = 2  # replies of each turn, to see that they come in order
 REFUSED = ("refused",)
 DONE = ("done",)
 LIMITS = Limits(loads=6, patience=0, tries=3)
-ON_TURN_ERROR = create_adapter(BotIdentity(None, None, "MultiTenant", None)).on_turn_error
+_ANYBODY = BotIdentity(None, None, "MultiTenant", None)
+ON_TURN_ERROR = create_adapter(_ANYBODY, BotCredentialsFactory(_ANYBODY)).on_turn_error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,6 +124,11 @@ class Process:
         self._answers.pop(task).set_result(answer)
         self._loop.run()
 
+    def wait(self, now: float) -> None:
+        """Let time pass."""
+        self._loop.now = now
+        self._loop.run()
+
     def fingerprint(self) -> object:
         """All that its future depends on."""
         alive = frozenset((work.name, work.chain) for work in self._loop.alive.values())
@@ -141,7 +148,11 @@ class Process:
         name = self._loop.work().name
         self.asked[name] = request
         future = self._answers[name] = self._loop.create_future()
-        answer: Answer = await future
+        try:
+            answer: Answer = await future
+        except asyncio.CancelledError:  # what it asks may be done all the same
+            del self.asked[name], self._answers[name]
+            raise
         return answer
 
     def _shared(self) -> object:

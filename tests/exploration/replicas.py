@@ -18,7 +18,10 @@ _LIVE: Final = 200  # processes that are kept where they stand
 
 
 class Event(NamedTuple):
-    """What happens to a process: an answer to what a task has asked, or a delivery (None) of a turn, by name."""
+    """What happens to a process: an answer to what a task has asked, or a delivery (None) of a turn, by name.
+
+    If neither is named, some time passes.
+    """
 
     who: str
     answer: Answer | None
@@ -92,7 +95,9 @@ class Replicas:
 
     def _happen(self, process: Process, event: Event) -> None:
         self.runs += 1
-        if event.answer is None:
+        if not event.who:
+            process.wait(event.now)
+        elif event.answer is None:
             process.deliver(event.who, self._turns[event.who[0]], event.now)
         else:
             process.answer(event.who, event.answer, event.now)
