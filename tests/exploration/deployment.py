@@ -13,57 +13,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, partial
-from typing import NamedTuple, TypeVar
 
 from tests.exploration.actors import Answer, Change, Operation
-from tests.exploration.calls import Done, Storage, Store
-from tests.exploration.process import DONE, REFUSED, Request, Say, Sleep
-from tests.exploration.replicas import Event, Node, Replicas
+from tests.exploration.asking import DONE, REFUSED, Request, Say, Sleep
+from tests.exploration.calls import Storage, Store
+from tests.exploration.mail import Place, Shown, State, again, exchanged, lost, replied
+from tests.exploration.replicas import Event, Replicas
 from tests.exploration.search import Step
 from tests.exploration.turns import Turn
 
-Item = TypeVar("Item")
 Steps = Iterator[tuple[Step, "Callable[[], State]"]]
-Shown = tuple[str, str]  # what a reply answers (an activity, or its delivery where each is a turn), and its text
-
-
-class Place(NamedTuple):
-    """A replica: where its process is, what its tasks' calls have done, and which replies it knows were taken."""
-
-    node: Node
-    calls: tuple[tuple[str, Done], ...] = ()
-    said: frozenset[Shown] = frozenset()
-
-
-class Mail(NamedTuple):
-    """An activity, as the channel knows it.
-
-    Attributes:
-        waiting: the replicas to which it is still to be delivered, -1 being any.
-        running: the deliveries under way, and at which replica.
-        shown: the replies that the user saw, in the order in which they first came.
-        acknowledged: the deliveries that were.
-        delivered: how many deliveries there have been.
-        before: the activities that had a reply when this one was first delivered.
-    """
-
-    waiting: tuple[int, ...]
-    running: tuple[tuple[str, int], ...] = ()
-    shown: tuple[Shown, ...] = ()
-    acknowledged: tuple[str, ...] = ()
-    delivered: int = 0
-    before: frozenset[int] = frozenset()
-
-
-class State(NamedTuple):
-    store: Store
-    flying: tuple[Change, ...]  # writes that nobody waits for any more
-    places: tuple[Place, ...]
-    mail: tuple[Mail, ...]
-    faults: int
-    crashes: int
-    time: int
-    wrong: str = ""  # what no process may do
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,7 +100,7 @@ class Deployment:
             delivered=mail.delivered + 1,
             before=mail.before if mail.delivered else replied(state),
         )
-        after = state._replace(mail=_with(state.mail, number, mail))
+        after = state._replace(mail=exchanged(state.mail, number, mail))
         return (
             ("the channel", f"delivers to replica {where}", delivery),
             partial(self._happened, after, where, Event(delivery, None, self.times[state.time])),
@@ -159,7 +118,7 @@ class Deployment:
             step = self._named(where, task, taken.what, taken.keys)
             if taken.answer is None:
                 calls = tuple(sorted({**dict(place.calls), task: taken.done}.items()))
-                yield step, partial(after._replace, places=_with(state.places, where, place._replace(calls=calls)))
+                yield step, partial(after._replace, places=exchanged(state.places, where, place._replace(calls=calls)))
             else:
                 yield step, partial(self._answered, after, where, task, taken.answer)
 
@@ -168,7 +127,7 @@ class Deployment:
         one = self._reply(task, reply)
         if one in place.said:
             shown = shown._replace(wrong=f"replica {where} sends {one} again, though the channel has taken it")
-        known = shown._replace(places=_with(state.places, where, place._replace(said=place.said | {one})))
+        known = shown._replace(places=exchanged(state.places, where, place._replace(said=place.said | {one})))
         yield self._named(where, task, "sends", reply.text), partial(self._answered, known, where, task, DONE)
         if state.faults:
             refused, late = (each._replace(faults=state.faults - 1) for each in (state, shown))
@@ -186,7 +145,7 @@ class Deployment:
         mail = state.mail[number]
         one = self._reply(task, reply)
         mail = mail._replace(shown=tuple(dict.fromkeys((*mail.shown, one))))
-        return state._replace(mail=_with(state.mail, number, mail))
+        return state._replace(mail=exchanged(state.mail, number, mail))
 
     def _reply(self, task: str, reply: Say) -> Shown:
         return (reply.turn if self.turns[reply.turn].writes else task), reply.text
@@ -195,8 +154,8 @@ class Deployment:
         """The process is gone. What it was saving may still arrive; what it was sending has arrived, or not."""
         place, step = state.places[where], (f"replica {where}", "is killed", "")
         dead = state._replace(
-            places=_with(state.places, where, Place(self.replicas.root)),
-            mail=tuple(_lost(mail, where) for mail in state.mail),
+            places=exchanged(state.places, where, Place(self.replicas.root)),
+            mail=tuple(lost(mail, where) for mail in state.mail),
             crashes=state.crashes - 1,
         )
         for store, left in self._orphaned(place, state.store):
@@ -240,7 +199,7 @@ class Deployment:
         place = state.places[where]
         done = dict(place.calls).get(task, ())
         left = place._replace(calls=tuple(item for item in place.calls if item[0] != task))
-        state = state._replace(places=_with(state.places, where, left))
+        state = state._replace(places=exchanged(state.places, where, left))
         if isinstance(request, Say) and arrives:
             return self._show(state, task, request)
         if isinstance(request, Operation):
@@ -252,13 +211,13 @@ class Deployment:
     def _answered(self, state: State, where: int, task: str, answer: Answer) -> State:
         place = state.places[where]
         calls = tuple(item for item in place.calls if item[0] != task)
-        state = state._replace(places=_with(state.places, where, place._replace(calls=calls)))
+        state = state._replace(places=exchanged(state.places, where, place._replace(calls=calls)))
         return self._happened(state, where, Event(task, answer, self.times[state.time]))
 
     def _happened(self, state: State, where: int, event: Event) -> State:
         place = state.places[where]
         node, ended = self.replicas.after(place.node, event)
-        state = state._replace(places=_with(state.places, where, place._replace(node=node)))
+        state = state._replace(places=exchanged(state.places, where, place._replace(node=node)))
         for delivery, how in ended.items():
             state = self._over(state, delivery, how)
         if node.hangs:
@@ -272,31 +231,11 @@ class Deployment:
         if how == "acknowledged":
             mail = mail._replace(acknowledged=(*mail.acknowledged, delivery))
         elif how == "again":
-            mail = _again(mail)
+            mail = again(mail)
         else:
             state = state._replace(wrong=f"{delivery} {how}")
-        return state._replace(mail=_with(state.mail, number, mail))
+        return state._replace(mail=exchanged(state.mail, number, mail))
 
     @staticmethod
     def _named(where: int, task: str, what: str, keys: str = "") -> Step:
         return f"{task} at replica {where}", what, keys
-
-
-def replied(state: State) -> frozenset[int]:
-    """The activities to which the user has seen a reply, or of which the channel knows that they were handled."""
-    return frozenset(number for number, mail in enumerate(state.mail) if mail.shown or mail.acknowledged)
-
-
-def _again(mail: Mail) -> Mail:
-    return mail if mail.acknowledged else mail._replace(waiting=tuple(sorted((*mail.waiting, -1))))
-
-
-def _lost(mail: Mail, where: int) -> Mail:
-    for delivery, place in mail.running:
-        if place == where:
-            mail = _again(mail._replace(running=tuple(each for each in mail.running if each[0] != delivery)))
-    return mail
-
-
-def _with(items: tuple[Item, ...], at: int, item: Item) -> tuple[Item, ...]:
-    return (*items[:at], item, *items[at + 1 :])

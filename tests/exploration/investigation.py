@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from bots.adapter import APOLOGY
 from tests.exploration.calls import Storage, Store
-from tests.exploration.deployment import Deployment, Mail, Place, State, Steps
+from tests.exploration.deployment import Deployment, Steps
+from tests.exploration.mail import Mail, Place, State
 from tests.exploration.process import PARTS, Program, conversation_key, user_key
 from tests.exploration.reading import Reader
 from tests.exploration.replicas import Replicas

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import ClassVar
 
-from botbuilder.core import BotAdapter, TurnContext
-from botbuilder.schema import Activity, ChannelAccount, ConversationAccount, ConversationReference, ResourceResponse
+from botbuilder.core import TurnContext
+from botbuilder.schema import Activity, ChannelAccount, ConversationAccount
 
 from bots.adapter import create_adapter
 from bots.credentials import BotCredentialsFactory, BotIdentity
@@ -20,36 +19,17 @@ from bots.turn.middleware import TurnTransaction
 from bots.turn.runtime import Limits, Runtime
 from storage.base import StateStorage
 from storage.errors import StorageError
-from tests.exploration.actors import Answer, AskingStore, Operation, got
+from tests.exploration.actors import Answer
+from tests.exploration.asking import ChannelAdapter, Request, Separate, Sleep, Transactional
 from tests.exploration.loop import Loop
 from tests.exploration.picture import Painter
 from tests.exploration.turns import Turn
 
 CHANNEL = "test"
 PARTS = 2  # replies of each turn, to see that they come in order
-REFUSED = ("refused",)
-DONE = ("done",)
 LIMITS = Limits(loads=6, patience=0, tries=3)
 _ANYBODY = BotIdentity(None, None, "MultiTenant", None)
 ON_TURN_ERROR = create_adapter(_ANYBODY, BotCredentialsFactory(_ANYBODY)).on_turn_error
-
-
-@dataclasses.dataclass(frozen=True)
-class Say:
-    """A reply to `turn`, on its way to the channel."""
-
-    turn: str
-    text: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Sleep:
-    """A task's wait for some time to pass, and how many it has made. How long it is, makes no difference."""
-
-    number: int
-
-
-Request = Operation | Say | Sleep
 
 
 def conversation_key(name: str) -> str:
@@ -95,7 +75,7 @@ class Process:
         self._answers: dict[str, asyncio.Future[Answer]] = {}
         self._program = program
         self._loop = Loop(self._shared)  # type: ignore[abstract]  # what it lacks is never called
-        store = (_Transactional if program.transactional else _Separate)(self.ask)
+        store = (Transactional if program.transactional else Separate)(self.ask)
         self._states = ConversationState(store), UserState(store)
         runtime = Runtime(
             wall=self._loop.time,
@@ -105,7 +85,7 @@ class Process:
             limits=program.limits,
         )
         self._turns = TurnTransaction(store, *self._states, runtime=runtime)
-        self._adapter = _Adapter(self.ask)
+        self._adapter = ChannelAdapter(self.ask)
         self._adapter.use(self._turns)
         self._adapter.on_turn_error = program.on_turn_error
 
@@ -194,41 +174,6 @@ class Process:
                 await state.save_changes(context)
             if turn.raises:
                 raise BotError
-
-
-class _Adapter(BotAdapter):
-    """The way to the channel."""
-
-    def __init__(self, ask: Callable[[Request], Awaitable[Answer]]) -> None:
-        super().__init__()
-        self._ask = ask
-
-    async def send_activities(self, context: TurnContext, activities: list[Activity]) -> list[ResourceResponse]:
-        for activity in activities:
-            if await self._ask(Say(activity.reply_to_id, activity.text)) == REFUSED:
-                raise ConnectionError("the channel did not take a reply")
-        return [ResourceResponse(id="sent") for _ in activities]
-
-    async def update_activity(self, context: TurnContext, activity: Activity) -> None:
-        raise AssertionError("no turn does that")
-
-    async def delete_activity(self, context: TurnContext, reference: ConversationReference) -> None:
-        raise AssertionError("no turn does that")
-
-
-class _Separate(AskingStore, StateStorage):
-    """The contract, each call of which asks the world."""
-
-    def __init__(self, ask: Callable[[Request], Awaitable[Answer]]) -> None:
-        super().__init__()
-        self._ask = ask
-
-    async def ask(self, operation: Operation) -> Answer:
-        return got(await self._ask(operation))
-
-
-class _Transactional(_Separate):
-    transactional: ClassVar[bool] = True
 
 
 def _activity(turn: Turn) -> Activity:

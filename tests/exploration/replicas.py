@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from tests.exploration.actors import Answer
-from tests.exploration.process import Process, Program, Request
+from tests.exploration.asking import Request
+from tests.exploration.process import Process, Program
 from tests.exploration.turns import Turn
 
 _LIVE: Final = 200  # processes that are kept where they stand
