@@ -9,7 +9,7 @@ import os
 import random
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -32,6 +32,12 @@ ROOT = Path(__file__).parents[2]
 FACTOR = int(os.environ.get("SCALE_OUT_FACTOR", "1"))
 SEED = int(os.environ.get("SCALE_OUT_SEED", "45"))
 PLANTED = Plan(SEED, messages=60, groups=2, again=0.3, patience=2)
+TWICE = replace(PLANTED, users=6, groups=1, again=1.0)  # each message to two replicas at once
+FEW_USERS = replace(PLANTED, messages=100, users=2, groups=6)  # each in many conversations at once
+
+COUNTED_AGAIN = r"counted \S+ \d times"
+WRONG_REPLY = "replied"
+LOST = "acknowledged, and not counted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,38 +118,38 @@ async def test_every_acknowledged_message_counts_once_where_the_connector_is_slo
     assert "did not take the replies" in judged.logs
 
 
-@pytest.mark.sqlite
 @pytest.mark.parametrize(
-    ("fault", "symptom"),
+    ("fault", "plan", "symptom"),
     [
-        ("no_transaction", r"counted \S+ \d times"),
-        ("no_ledger", r"counted \S+ \d times"),
-        ("replies_before_the_commit", "replied"),
-        ("unconditional_writes", "acknowledged, and not counted"),
+        ("no_transaction", PLANTED, COUNTED_AGAIN),
+        ("no_ledger", PLANTED, COUNTED_AGAIN),
+        ("evicted_by_count", PLANTED, COUNTED_AGAIN),
+        ("replies_before_the_commit", PLANTED, WRONG_REPLY),
+        ("transaction_named_by_the_activity", TWICE, WRONG_REPLY),
+        ("unconditional_writes", PLANTED, LOST),
     ],
 )
+@pytest.mark.sqlite
 async def test_fault_in_the_bot_is_noticed(
-    fault: str, symptom: str, machine: Environment, start: Start, channel: Channel, tmp_path: Path
+    fault: str, plan: Plan, symptom: str, machine: Environment, start: Start, channel: Channel, tmp_path: Path
 ) -> None:
     environment = machine | {"STATE_STORAGE": "sqlite", "SQLITE_PATH": str(tmp_path / "state.db")}
-    judged = await run(environment, start, channel, PLANTED, fault)
+    judged = await run(environment, start, channel, plan, fault)
     assert any(re.search(symptom, violation) for violation in judged.violations)
 
 
-@pytest.mark.blob
 @pytest.mark.parametrize(
-    ("fault", "symptom"),
-    [("every_note_committed", r"counted \S+ \d times"), ("stock_sdk", "acknowledged, and not counted")],
+    ("durable_environment", "fault", "plan", "symptom"),
+    [
+        pytest.param("blob", "every_note_committed", PLANTED, COUNTED_AGAIN, marks=pytest.mark.blob),
+        pytest.param("blob", "no_touch", FEW_USERS, LOST, marks=pytest.mark.blob),
+        pytest.param("blob", "stock_sdk", replace(PLANTED, messages=40, patience=1), LOST, marks=pytest.mark.blob),
+        pytest.param("cosmos", "conversation_first", PLANTED, LOST, marks=pytest.mark.cosmos),
+    ],
+    indirect=["durable_environment"],
 )
 async def test_fault_on_a_service_without_transactions_is_noticed(
-    fault: str,
-    symptom: str,
-    machine: Environment,
-    blob_service: Environment,
-    blob_settings: Settings,
-    start: Start,
-    channel: Channel,
+    durable_environment: Environment, fault: str, plan: Plan, symptom: str, start: Start, channel: Channel
 ) -> None:
-    environment = machine | blob_service | {"BLOB_CONTAINER": blob_settings.blob_container, "STORAGE_CREATE": "true"}
-    judged = await run(environment, start, channel, PLANTED, fault)
+    judged = await run(durable_environment, start, channel, plan, fault)
     assert any(re.search(symptom, violation) for violation in judged.violations)
