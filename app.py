@@ -14,6 +14,8 @@ from botbuilder.core import Bot
 
 from bots import StateManagementBot
 from bots.adapter import BotIdentity, create_adapter
+from bots.admission import admission
+from bots.connector.pool import ConnectorPool
 from bots.endpoint import MessagesEndpoint
 from bots.state import ConversationState, UserState
 from bots.turn.middleware import TurnTransaction
@@ -23,10 +25,11 @@ from storage import StateStorage, StorageError, StorageUnavailable, create_stora
 
 BotFactory = Callable[[ConversationState, UserState], Bot]
 
+MESSAGES = "/api/messages"
 STORAGE = web.AppKey("storage", StateStorage)
 TURNS = web.AppKey("turns", TurnTransaction)
+SHUTDOWN_SECONDS = web.AppKey("shutdown_seconds", float)
 OPEN_SECONDS = 10.0  # for the storage to answer before the process gives up
-SHUTDOWN_SECONDS = 15.0  # for the turns that run when the process is told to stop
 CANNOT_START = 2  # exit code
 _STORAGE_VARIABLES = {
     "sqlite": "SQLITE_PATH",
@@ -45,20 +48,22 @@ def create_app(settings: Settings, bot_factory: BotFactory = StateManagementBot)
     Raises ValueError where a setting cannot be parsed. The storage is opened when the application starts.
     """
     storage = create_storage(settings)
-    adapter = create_adapter(
-        BotIdentity(
-            settings.app_id or None, settings.app_password or None, settings.app_type, settings.app_tenant_id or None
-        )
+    identity = BotIdentity(
+        settings.app_id or None, settings.app_password or None, settings.app_type, settings.app_tenant_id or None
     )
+    connectors = ConnectorPool(settings.reply_timeout)
+    adapter = create_adapter(identity, connectors)
     states = ConversationState(storage), UserState(storage)
     turns = TurnTransaction(storage, *states, runtime=Runtime(limits=Limits(turn=settings.turn_timeout)))
     adapter.use(turns)
     bot = bot_factory(*states)
-    app = web.Application()
+    app = web.Application(middlewares=[admission(MESSAGES)])
     app[STORAGE] = storage
     app[TURNS] = turns
+    app[SHUTDOWN_SECONDS] = settings.shutdown_timeout
     app.cleanup_ctx.append(_opened)
-    app.router.add_post("/api/messages", MessagesEndpoint(adapter, bot).post)
+    app.on_cleanup.append(lambda _app: connectors.aclose())
+    app.router.add_post(MESSAGES, MessagesEndpoint(adapter, bot).post)
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/readyz", _readyz)
     return app
@@ -75,7 +80,9 @@ async def _opened(app: web.Application) -> AsyncIterator[None]:
         try:
             yield
         finally:
-            await app[TURNS].aclose()
+            with suppress(TimeoutError):  # what is done after the replies need not happen
+                async with asyncio.timeout(app[SHUTDOWN_SECONDS]):
+                    await app[TURNS].aclose()
 
 
 async def _healthz(_request: web.Request) -> web.Response:
@@ -99,7 +106,7 @@ async def serve(settings: Settings, bot_factory: BotFactory = StateManagementBot
         app = create_app(settings, bot_factory)
     except ValueError as error:  # its text may hold a secret: an SDK repeats what it cannot parse
         raise _unusable_storage(settings, "its SDK cannot use the settings") from error
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=settings.shutdown_timeout)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         with suppress(NotImplementedError):  # Windows: there Ctrl-C cancels this task
@@ -109,7 +116,7 @@ async def serve(settings: Settings, bot_factory: BotFactory = StateManagementBot
         await web.TCPSite(runner, settings.host, settings.port).start()
         port = runner.addresses[0][1]
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        print(f"State bot on http://{host}:{port}/api/messages, state in {app[STORAGE]}", flush=True)
+        print(f"State bot on http://{host}:{port}{MESSAGES}, state in {app[STORAGE]}", flush=True)
         await stop.wait()
     except StorageError as error:
         raise _unusable_storage(settings, str(error)) from error

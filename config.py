@@ -32,10 +32,7 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything the environment decides. Secrets are not shown in repr.
-
-    Raises `ConfigError` for settings that do not go together.
-    """
+    """Everything the environment decides, secrets not shown in repr. Raises `ConfigError` where it does not fit."""
 
     host: str = "localhost"
     port: int = 3978
@@ -56,13 +53,13 @@ class Settings:
     cosmos_container: str = "state"
     cosmos_stale_reads: bool = False
     turn_timeout: float = 12.0
+    storage_timeout: float = 4.0
+    reply_timeout: float = 5.0
+    shutdown_timeout: float = 15.0
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
-        """Return the settings that `env` describes; an empty variable counts as unset.
-
-        Raises `ConfigError` for the first variable that is wrong or missing.
-        """
+        """Return what `env` describes, an empty variable unset. Raises `ConfigError` for the first that is wrong."""
         given: dict[str, Any] = {}
         for variable, (name, parse) in _VARIABLES.items():
             value = env.get(variable, "").strip()
@@ -153,10 +150,10 @@ def _flag(value: str) -> bool:
     return _one_of("true", "false", "1", "0", "yes", "no")(value) in ("true", "1", "yes")
 
 
-def _seconds(least: int, most: int) -> Callable[[str], float]:
+def _seconds(least: float, most: float) -> Callable[[str], float]:
     def parse(value: str) -> float:
         if not (re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", value) and least <= float(value) <= most):
-            raise ValueError(f"seconds, {least} to {most}")
+            raise ValueError(f"seconds, {least:g} to {most:g}")
         return float(value)
 
     return parse
@@ -215,4 +212,7 @@ _VARIABLES: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "COSMOS_CONTAINER": ("cosmos_container", _COSMOS_NAME),
     "COSMOS_STALE_READS": ("cosmos_stale_reads", _flag),
     "TURN_TIMEOUT": ("turn_timeout", _seconds(1, 300)),
+    "STORAGE_TIMEOUT": ("storage_timeout", _seconds(0.1, 60)),
+    "REPLY_TIMEOUT": ("reply_timeout", _seconds(0.1, 60)),
+    "SHUTDOWN_TIMEOUT": ("shutdown_timeout", _seconds(0, 300)),
 }

@@ -10,6 +10,8 @@ from botbuilder.core import InvokeResponse, TurnContext
 from botbuilder.integration.aiohttp import CloudAdapter, ConfigurationBotFrameworkAuthentication
 from botbuilder.schema import Activity, ActivityTypes
 
+from bots.connector.authentication import PooledAuthentication
+from bots.connector.pool import ConnectorPool
 from bots.turn.errors import RepliesNotDelivered, for_bugs_only
 
 APOLOGY = ("The bot encountered an error or bug.", "To continue to run this bot, please fix the bot source code.")
@@ -27,9 +29,9 @@ class BotIdentity:
     APP_TENANTID: str | None
 
 
-def create_adapter(identity: BotIdentity) -> CloudAdapter:
-    """Return the adapter that authenticates the channels' requests and sends the replies."""
-    adapter = CloudAdapter(ConfigurationBotFrameworkAuthentication(identity))
+def create_adapter(identity: BotIdentity, connectors: ConnectorPool) -> CloudAdapter:
+    """Return the adapter that authenticates the channels' requests and sends the replies through `connectors`."""
+    adapter = CloudAdapter(PooledAuthentication(ConfigurationBotFrameworkAuthentication(identity), connectors))
     adapter.on_turn_error = for_bugs_only(_apologise)
     return adapter
 

@@ -12,17 +12,17 @@ from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError
 from azure.identity.aio import DefaultAzureCredential
 from azure.storage.blob import ContentSettings
-from azure.storage.blob.aio import BlobServiceClient, LinearRetry
+from azure.storage.blob.aio import BlobServiceClient
 
 from storage.codec import loads
 from storage.contract import ABSENT, Document, Write
 from storage.errors import StorageConflict
 from storage.keys import blob_name
-from storage.remote import TOO_LARGE, Closable, RemoteStorage, may_create
+from storage.remote import OPENING, TIMEOUT, TOO_LARGE, Closable, RemoteStorage, may_create
 
 _JSON: Final = ContentSettings(content_type="application/json")
 _PRECONDITION_FAILED: Final = {"BlobAlreadyExists", "ConditionNotMet", "TargetConditionNotMet"}
-_TIMEOUT: Final = 5  # seconds, to connect and between two packets
+_CLIENT_OPTIONS: Final[dict[str, Any]] = {"retry_total": 0}  # `RemoteStorage` retries; the SDK would first wait 15 s
 
 
 class BlobStorage(RemoteStorage):
@@ -33,6 +33,7 @@ class BlobStorage(RemoteStorage):
         container: the container's name.
         create: make the container when it is missing.
         credential: closed with the storage.
+        timeout: seconds for an operation with its retries.
     """
 
     def __init__(
@@ -42,35 +43,42 @@ class BlobStorage(RemoteStorage):
         *,
         create: bool = False,
         credential: Closable | None = None,
+        timeout: float = TIMEOUT,
     ) -> None:
-        super().__init__(service, *([credential] if credential else []))
+        super().__init__(service, *([credential] if credential else []), timeout=timeout)
         self._container = service.get_container_client(container)
         self._create = create
 
     @classmethod
-    def from_connection_string(cls, connection_string: str, container: str, *, create: bool | None = None) -> Self:
+    def from_connection_string(
+        cls, connection_string: str, container: str, *, create: bool | None = None, timeout: float = TIMEOUT
+    ) -> Self:
         """Build the client from an account's connection string; `create` None: on an emulator of this machine."""
-        service = BlobServiceClient.from_connection_string(connection_string, **_client_options())
-        return cls(service, container, create=may_create(create, service.url))
+        service = BlobServiceClient.from_connection_string(connection_string, **_CLIENT_OPTIONS)
+        return cls(service, container, create=may_create(create, service.url), timeout=timeout)
 
     @classmethod
-    def from_account_url(cls, account_url: str, container: str, *, create: bool | None = None) -> Self:
+    def from_account_url(
+        cls, account_url: str, container: str, *, create: bool | None = None, timeout: float = TIMEOUT
+    ) -> Self:
         """Build the client for the Entra identity that `DefaultAzureCredential` finds; `create` as above."""
         credential = DefaultAzureCredential()
-        service = BlobServiceClient(account_url, credential=credential, **_client_options())
-        return cls(service, container, create=may_create(create, service.url), credential=credential)
+        service = BlobServiceClient(account_url, credential=credential, **_CLIENT_OPTIONS)
+        create = may_create(create, service.url)
+        return cls(service, container, create=create, credential=credential, timeout=timeout)
 
     def __str__(self) -> str:
         return f"Blob container {self._container.container_name!r}"
 
-    async def open(self) -> None:
+    async def _open(self) -> None:
         if self._create:
-            async with self._asking("cannot be created"):
+            async with self._asking("cannot be created", OPENING):
                 try:
                     await self._container.create_container()
                 except ResourceExistsError:
                     return
-        await self.ping()
+        async with self._asking("cannot be reached", OPENING):
+            await self._container.get_container_properties()
 
     async def ping(self) -> None:
         async with self._asking("cannot be reached"):
@@ -108,13 +116,6 @@ class BlobStorage(RemoteStorage):
                 raise
         etag: str = answer["etag"]
         return etag
-
-
-def _client_options() -> dict[str, Any]:
-    # The SDK's own default waits 15 s before its first retry, as long as a channel waits for the whole turn; and its
-    # exponential policy adds the base's powers to the initial backoff, so it never waits less than a second.
-    retry = LinearRetry(backoff=0.5, retry_total=3, random_jitter_range=0.3)
-    return {"retry_policy": retry, "connection_timeout": _TIMEOUT, "read_timeout": _TIMEOUT}
 
 
 def _if_match(write: Write) -> dict[str, Any]:

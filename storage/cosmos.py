@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from azure.core import MatchConditions
 from azure.cosmos import PartitionKey
 from azure.cosmos.aio import CosmosClient
+from azure.cosmos.documents import ConnectionPolicy
 from azure.cosmos.exceptions import CosmosHttpResponseError, CosmosResourceExistsError
 from azure.identity.aio import DefaultAzureCredential
 
@@ -22,7 +23,7 @@ from storage.codec import as_object, loads
 from storage.contract import ABSENT, Document, Write
 from storage.errors import StorageConflict, StorageUnavailable
 from storage.keys import cosmos_id
-from storage.remote import TOO_LARGE, Closable, RemoteStorage, is_loopback, may_create
+from storage.remote import OPENING, TIMEOUT, TOO_LARGE, Closable, RemoteStorage, is_loopback, may_create
 
 _PARTITION_PATH: Final = "/id"
 _NO_SUCH_CONTAINER: Final = 1003  # substatus of a 404 that is not about the item
@@ -40,6 +41,7 @@ class CosmosStorage(RemoteStorage):
         database, container: their names.
         create: make what is missing; needs an account key.
         credential: closed with the storage.
+        timeout: seconds for an operation with its retries.
         stale_reads: use an account whose reads may answer an older version, which is right for one replica only.
     """
 
@@ -51,9 +53,10 @@ class CosmosStorage(RemoteStorage):
         *,
         create: bool = False,
         credential: Closable | None = None,
+        timeout: float = TIMEOUT,
         stale_reads: bool = False,
     ) -> None:
-        super().__init__(client, *([credential] if credential else []))
+        super().__init__(client, *([credential] if credential else []), timeout=timeout)
         self._client = client
         self._stale_reads = stale_reads
         self._names = (database, container)
@@ -69,27 +72,30 @@ class CosmosStorage(RemoteStorage):
         container: str,
         *,
         create: bool | None = None,
-        stale_reads: bool = False,
+        **options: Any,
     ) -> Self:
-        """Build the client from an account's endpoint and key; `create` None: on an emulator of this machine."""
+        """Build the client from an account's endpoint and key; `create` None: on an emulator of this machine.
+
+        `options` are the class's own.
+        """
         client = CosmosClient(endpoint, credential=key, **_client_options(endpoint))
-        return cls(client, database, container, create=may_create(create, endpoint), stale_reads=stale_reads)
+        return cls(client, database, container, create=may_create(create, endpoint), **options)
 
     @classmethod
     def from_identity(
-        cls, endpoint: str, database: str, container: str, *, create: bool | None = None, stale_reads: bool = False
+        cls, endpoint: str, database: str, container: str, *, create: bool | None = None, **options: Any
     ) -> Self:
         """Build the client for the Entra identity that `DefaultAzureCredential` finds; `create` as above."""
         credential = DefaultAzureCredential()
         client = CosmosClient(endpoint, credential=credential, **_client_options(endpoint))
         create = may_create(create, endpoint)
-        return cls(client, database, container, create=create, credential=credential, stale_reads=stale_reads)
+        return cls(client, database, container, create=create, credential=credential, **options)
 
-    async def open(self) -> None:
+    async def _open(self) -> None:
         if self._create:
-            async with self._asking("cannot be created"):
+            async with self._asking("cannot be created", OPENING):
                 await self._create_missing()
-        async with self._asking("cannot be reached"):
+        async with self._asking("cannot be reached", OPENING):
             properties = await self._container.read()
             account = await self._client._get_database_account()
         policy = account.ConsistencyPolicy or {}
@@ -169,8 +175,11 @@ class CosmosStorage(RemoteStorage):
 
 
 def _client_options(endpoint: str) -> dict[str, Any]:
+    # `RemoteStorage` retries, so the SDK must not: neither failed requests nor, up to nine times, throttled ones.
+    policy = ConnectionPolicy()
+    policy.RetryOptions = type(policy.RetryOptions)(max_retry_attempt_count=0)
     # Emulators come with a certificate they signed themselves.
-    return {"connection_verify": not is_loopback(endpoint), "retry_total": 3, "retry_backoff_factor": 0.2}
+    return {"connection_verify": not is_loopback(endpoint), "connection_policy": policy, "retry_total": 0}
 
 
 def _if_match(write: Write) -> Mapping[str, Any]:

@@ -23,7 +23,7 @@ def create_storage(settings: Settings) -> StateStorage:
 def _sqlite(settings: Settings) -> StateStorage:
     from storage.sqlite import SqliteStorage
 
-    return SqliteStorage(settings.sqlite_path)
+    return SqliteStorage(settings.sqlite_path, timeout=settings.storage_timeout)
 
 
 def _memory(_settings: Settings) -> StateStorage:
@@ -35,20 +35,18 @@ def _memory(_settings: Settings) -> StateStorage:
 def _blob(settings: Settings) -> StateStorage:
     from storage.blob import BlobStorage
 
+    options: Any = {"create": settings.storage_create, "timeout": settings.storage_timeout}
     if settings.blob_connection_string:
-        return BlobStorage.from_connection_string(
-            settings.blob_connection_string, settings.blob_container, create=settings.storage_create
-        )
-    return BlobStorage.from_account_url(
-        settings.blob_account_url, settings.blob_container, create=settings.storage_create
-    )
+        return BlobStorage.from_connection_string(settings.blob_connection_string, settings.blob_container, **options)
+    return BlobStorage.from_account_url(settings.blob_account_url, settings.blob_container, **options)
 
 
 def _cosmos(settings: Settings) -> StateStorage:
     from storage.cosmos import CosmosStorage
 
     where = (settings.cosmos_database, settings.cosmos_container)
-    options: Any = {"create": settings.storage_create, "stale_reads": settings.cosmos_stale_reads}
+    options: Any = {"create": settings.storage_create, "timeout": settings.storage_timeout}
+    options |= {"stale_reads": settings.cosmos_stale_reads}
     if settings.cosmos_key:
         return CosmosStorage.from_key(settings.cosmos_endpoint, settings.cosmos_key, *where, **options)
     return CosmosStorage.from_identity(settings.cosmos_endpoint, *where, **options)

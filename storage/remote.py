@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import asyncio
 import ipaddress
-from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import ClassVar, Final, Protocol, TypeVar
 from urllib.parse import urlsplit
@@ -14,16 +14,14 @@ from storage.base import StateStorage
 from storage.codec import dumps
 from storage.contract import Document, Write
 from storage.errors import StateEncodeError, StorageConflict, StorageError, StorageUnavailable
+from storage.retries import Budget, retried
+from storage.service_errors import TOO_MANY_REQUESTS, reason, retry_after, status_of
 
 T = TypeVar("T")
 
 TOO_LARGE: Final = 413  # HTTP status
-_PATIENCE: Final = 10.0  # seconds for a request with its retries; a channel waits 15 s for the whole turn
-_HINTS: Final = {
-    401: "the credentials are refused",
-    403: "the credentials are refused",
-    404: "it does not exist; create it, or set STORAGE_CREATE=true",
-}
+TIMEOUT: Final = 4.0  # seconds for an operation with its retries: a turn's load, note and commit fit in 12
+OPENING: Final = 10.0  # seconds for a request at start-up, where connections and the identity's token are new
 
 
 class Closable(Protocol):
@@ -36,14 +34,22 @@ class RemoteStorage(StateStorage):
     """A backend without transactions over several documents.
 
     Args:
-        clients: closed with the storage, in this order.
+        clients: closed with the storage, in this order. They must not retry by themselves.
+        timeout: seconds for an operation with its retries; a single request has half of that, so that one that
+            hangs on a dead connection can go out again on another.
     """
 
     transactional: ClassVar[bool] = False
 
-    def __init__(self, *clients: Closable) -> None:
+    def __init__(self, *clients: Closable, timeout: float = TIMEOUT) -> None:
         super().__init__()
         self._clients = clients
+        self._timeout = timeout
+        self._budget = Budget()
+
+    @abc.abstractmethod
+    async def _open(self) -> None:
+        """`open`, without retries; called again after it has failed."""
 
     @abc.abstractmethod
     async def _load_one(self, key: str) -> Document | None:
@@ -53,16 +59,50 @@ class RemoteStorage(StateStorage):
     async def _save_one(self, key: str, write: Write, text: bytes | None) -> str | None:
         """Apply one write, whose value's JSON is `text`; return the new ETag, or None for a delete."""
 
+    async def open(self) -> None:
+        await retried(self._open, _retry_after, budget=self._budget, seconds=OPENING)
+
     async def load(self, keys: Iterable[str]) -> dict[str, Document]:
         unique = list(dict.fromkeys(keys))
-        found = await _side_by_side([self._load_one(key) for key in unique])
+        found = await _side_by_side([self._load_again(key) for key in unique])
         return {key: document for key, document in zip(unique, found, strict=True) if document}
 
     async def save(self, writes: Mapping[str, Write]) -> dict[str, str]:
         # All are encoded before any is sent: one that cannot be stored must not leave half a call behind.
         texts = {key: None if write.value is None else dumps(write.value, key) for key, write in writes.items()}
-        etags = await _side_by_side([self._save_one(key, write, texts[key]) for key, write in writes.items()])
+        etags = await _side_by_side([self._save_again(key, write, texts[key]) for key, write in writes.items()])
         return {key: etag for key, etag in zip(writes, etags, strict=True) if etag}
+
+    async def _load_again(self, key: str) -> Document | None:
+        """`_load_one`, with retries."""
+        return await self._retried(lambda: self._load_one(key))
+
+    async def _save_again(self, key: str, write: Write, text: bytes | None) -> str | None:
+        """`_save_one`, with retries. A conflict after a try without an answer may be with that very try."""
+        unanswered: Exception | None = None
+
+        async def attempt() -> str | None:
+            nonlocal unanswered
+            try:
+                return await self._save_one(key, write, text)
+            except StorageConflict as conflict:
+                if unanswered is None:
+                    raise
+                reason = f"{self}: whether {key!r} was written is not known: a try was not answered, the next refused"
+                raise StorageUnavailable(reason) from conflict
+            except StorageUnavailable as error:
+                if status_of(error.__cause__) != TOO_MANY_REQUESTS:
+                    unanswered = error
+                raise
+
+        return await self._retried(attempt)
+
+    async def _retried(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await retried(attempt, _retry_after, budget=self._budget, seconds=self._timeout)
+        except TimeoutError as error:
+            raise StorageUnavailable(f"{self}: no answer within {self._timeout:g} s") from error
 
     async def aclose(self) -> None:
         async with AsyncExitStack() as closing:  # one that fails to close keeps no other open
@@ -74,21 +114,23 @@ class RemoteStorage(StateStorage):
         return StateEncodeError(key, "the document", f"is larger than {self} takes: {len(text or b'')} bytes")
 
     @asynccontextmanager
-    async def _asking(self, what: str) -> AsyncIterator[None]:
-        """Bound a request in time, and raise `StorageUnavailable` for whatever the SDK lets out.
+    async def _asking(self, what: str, seconds: float | None = None) -> AsyncIterator[None]:
+        """Bound a request in time (None: half an operation's), and raise `StorageUnavailable` for whatever the SDK
+        lets out.
 
         That is more than the SDK's own errors: an AttributeError for an answer in a form it does not expect, a
         binascii.Error for a malformed key. What the backend understands it catches inside.
         """
+        seconds = seconds or self._timeout / 2
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(seconds):
                 yield
         except StorageError:
             raise
         except TimeoutError as error:
-            raise StorageUnavailable(f"{self} {what}: no answer within {_PATIENCE:.0f} s") from error
+            raise StorageUnavailable(f"{self} {what}: no answer within {seconds:g} s") from error
         except Exception as error:
-            raise StorageUnavailable(f"{self} {what}: {_reason(error)}") from error
+            raise StorageUnavailable(f"{self} {what}: {reason(error)}") from error
 
 
 async def _side_by_side(requests: list[Awaitable[T]]) -> list[T]:
@@ -102,10 +144,8 @@ async def _side_by_side(requests: list[Awaitable[T]]) -> list[T]:
     return [result for result in results if not isinstance(result, BaseException)]
 
 
-def _reason(error: Exception) -> str:
-    said = next(iter(str(error).splitlines()), "") or type(error).__name__
-    hint = _HINTS.get(getattr(error, "status_code", 0) or 0)
-    return f"{hint} ({said})" if hint else said
+def _retry_after(error: Exception) -> float | None:
+    return retry_after(error.__cause__) if isinstance(error, StorageUnavailable) else None
 
 
 def may_create(create: bool | None, url: str) -> bool:

@@ -37,12 +37,13 @@ class SqliteStorage(StateStorage):
 
     Args:
         path: the database file; created when missing, its folder must exist.
-        timeout: seconds to wait for another process's write before `StorageUnavailable`.
+        timeout: seconds before `StorageUnavailable`: half of them to wait for the other writes of this process, half
+            for those of other processes.
     """
 
     transactional: ClassVar[bool] = True
 
-    def __init__(self, path: str | Path, *, timeout: float = 5.0) -> None:
+    def __init__(self, path: str | Path, *, timeout: float = 4.0) -> None:
         super().__init__()
         self._path = Path(path)
         self._timeout = timeout
@@ -84,28 +85,44 @@ class SqliteStorage(StateStorage):
         etags = {key: uuid.uuid4().hex for key in texts}
         rows = [(row_key(key), text, etags[key]) for key, text in texts.items()]
         if writes:
+            await self._wait_to_write()
             # Shielded: a cancelled caller must not leave a transaction open on the shared connection.
             await asyncio.shield(self._commit(dict(writes), rows))
         return etags
 
     async def _commit(self, writes: Mapping[str, Write], rows: list[tuple[str, str, str]]) -> None:
-        async with self._writing, self._errors("cannot be written"), self._transaction() as connection:
-            names = {key: row_key(key) for key in writes}
-            found = await connection.execute_fetchall(_select("key, etag", len(names)), tuple(names.values()))
-            current: dict[str, str] = dict(map(tuple, found))
-            for key, write in writes.items():
-                write.require(key, current.get(names[key]))
-            await connection.executemany("INSERT OR REPLACE INTO documents VALUES (?, ?, ?)", rows)
-            deleted = [(names[key],) for key, write in writes.items() if write.value is None]
-            if deleted:
-                await connection.executemany("DELETE FROM documents WHERE key = ?", deleted)
+        try:
+            async with self._errors("cannot be written"), self._transaction() as connection:
+                await self._write(connection, writes, rows)
+        finally:
+            self._writing.release()
+
+    async def _wait_to_write(self) -> None:
+        try:
+            async with asyncio.timeout(self._timeout / 2):
+                await self._writing.acquire()
+        except TimeoutError as error:
+            raise StorageUnavailable(f"{self} cannot be written: earlier writes take too long") from error
+
+    async def _write(
+        self, connection: aiosqlite.Connection, writes: Mapping[str, Write], rows: list[tuple[str, str, str]]
+    ) -> None:
+        names = {key: row_key(key) for key in writes}
+        found = await connection.execute_fetchall(_select("key, etag", len(names)), tuple(names.values()))
+        current: dict[str, str] = dict(map(tuple, found))
+        for key, write in writes.items():
+            write.require(key, current.get(names[key]))
+        await connection.executemany("INSERT OR REPLACE INTO documents VALUES (?, ?, ?)", rows)
+        deleted = [(names[key],) for key, write in writes.items() if write.value is None]
+        if deleted:
+            await connection.executemany("DELETE FROM documents WHERE key = ?", deleted)
 
     async def _rows(self, keys: list[str]) -> Iterable[sqlite3.Row]:
         async with self._errors("cannot be read"):
             return await _open(self._reader).execute_fetchall(_select("key, value, etag", len(keys)), keys)
 
     async def _connect(self) -> aiosqlite.Connection:
-        return await aiosqlite.connect(self._path, isolation_level=None, timeout=self._timeout)
+        return await aiosqlite.connect(self._path, isolation_level=None, timeout=self._timeout / 2)
 
     async def _check_schema(self, connection: aiosqlite.Connection) -> None:
         """Refuse a database of somebody else's that has another thing of our table's name."""
