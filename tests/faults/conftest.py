@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import pytest_asyncio
+from _pytest.terminal import TerminalReporter
 
 from config import Settings
 from tests.faults import results
@@ -39,7 +40,7 @@ async def any_rig(
             yield running
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
     """Print the matrix's figures."""
     if results.CELLS:
         terminalreporter.section("faults")

@@ -65,12 +65,14 @@ class Proxy:
 
     Attributes:
         seen: the requests so far, forwarded or not.
+        answered: what the service answered to those that reached it.
     """
 
     upstream: str
     url: str = ""
     rules: list[Rule] = field(default_factory=list)
     seen: list[Request] = field(default_factory=list)
+    answered: list[tuple[Request, int]] = field(default_factory=list)
 
     @classmethod
     @asynccontextmanager
@@ -116,11 +118,11 @@ class Proxy:
 
         async def forward() -> Answer:
             url = URL(self.upstream + request.target, encoded=True)
-            sent = {"data": request.body or None, "headers": request.headers, "allow_redirects": False}
-            async with http.request(request.method, url, **sent) as answer:
-                headers = CIMultiDict(
-                    (name, value) for name, value in answer.headers.items() if name not in _HOP_BY_HOP
-                )
+            async with http.request(
+                request.method, url, data=request.body or None, headers=request.headers, allow_redirects=False
+            ) as answer:
+                self.answered.append((request, answer.status))
+                headers = _end_to_end(answer.headers)
                 # Cosmos DB names its own address, where the SDK would go from then on.
                 body = (await answer.read()).replace(self.upstream.encode(), self.url.encode())
                 return Answer(answer.status, headers, body)
@@ -139,7 +141,7 @@ class Proxy:
 async def _read(incoming: web.Request) -> Request:
     body = await incoming.read()
     name = unquote(incoming.raw_path)
-    if incoming.method == "POST" and incoming.path.endswith("/docs"):
+    if incoming.method == "POST" and incoming.path.rstrip("/").endswith("/docs"):
         name += f"/{json.loads(body).get('id')}"
     return Request(incoming.method, incoming.raw_path, name, _end_to_end(incoming.headers), body)
 
