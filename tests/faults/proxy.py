@@ -11,6 +11,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from ssl import SSLContext
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -73,11 +74,12 @@ class Proxy:
     rules: list[Rule] = field(default_factory=list)
     seen: list[Request] = field(default_factory=list)
     answered: list[tuple[Request, int]] = field(default_factory=list)
+    _runner: web.AppRunner | None = None
 
     @classmethod
     @asynccontextmanager
-    async def before(cls, upstream: str) -> AsyncIterator[Proxy]:
-        """Run a proxy, on a free port of the loopback interface, until the block ends."""
+    async def before(cls, upstream: str, tls: SSLContext | None = None) -> AsyncIterator[Proxy]:
+        """Run a proxy, on a free port of the loopback interface, until the block ends; with `tls` over HTTPS."""
         proxy = cls(upstream.rstrip("/"))
         connector = TCPConnector(ssl=False, limit=0, force_close=True)
         async with ClientSession(
@@ -95,11 +97,19 @@ class Proxy:
             runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
             await runner.setup()
             try:
-                await web.TCPSite(runner, "127.0.0.1", 0).start()
-                proxy.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+                await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
+                proxy.url = f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
+                proxy._runner = runner
                 yield proxy
             finally:
                 await runner.cleanup()
+
+    def drop_connections(self) -> None:
+        """Reset the connections that are kept open, so that the next requests need new ones."""
+        server = self._runner.server if self._runner else None
+        for connection in server.connections if server else []:
+            if connection.transport:
+                connection.transport.abort()
 
     @contextmanager
     def failing(self, matches: Match, fault: Fault, times: int | None = None) -> Iterator[Rule]:

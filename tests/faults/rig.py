@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from ssl import SSLContext
 from typing import Any
 
 import pytest
@@ -162,21 +163,27 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig(settings: Settings, monkeypatch: pytest.MonkeyPatch, bot: Any = TallyBot) -> AsyncIterator[Rig]:
-    """Run the application on a free port until the block ends, its backend and its channel behind proxies."""
+async def rig(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, tls: SSLContext | None = None, host: str = "127.0.0.1"
+) -> AsyncIterator[Rig]:
+    """Run the application on a free port until the block ends, its backend and its channel behind proxies.
+
+    With `tls` it talks to its backend over HTTPS; `host` is what it calls this machine.
+    """
     async with AsyncExitStack() as stack:
         channel = await stack.enter_async_context(Channel.open())
         to_channel = await stack.enter_async_context(Proxy.before(channel.service_url))
-        channel.service_url = to_channel.url
+        channel.service_url = to_channel.url.replace("127.0.0.1", host)
         store = None
         if upstream := service_of(settings):
-            store = await stack.enter_async_context(Proxy.before(upstream))
+            store = await stack.enter_async_context(Proxy.before(upstream, tls))
+            store.url = store.url.replace("127.0.0.1", host)
             settings = through(settings, store.url)
         limits = {"storage_timeout": STORAGE_SECONDS, "reply_timeout": REPLY_SECONDS, "turn_timeout": TURN_SECONDS}
         clock = Clock()
         monkeypatch.setattr(state_bot, "Runtime", partial(Runtime, wall=clock))
         monkeypatch.setattr(state_bot, "Limits", partial(Limits, pause=0.02))
-        app = state_bot.create_app(replace(settings, **limits), bot)  # type: ignore[arg-type]
+        app = state_bot.create_app(replace(settings, **limits), TallyBot)  # type: ignore[arg-type]
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
