@@ -6,12 +6,13 @@ VENV := .venv
 NEWEST := .venv-newest
 PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help run test test-newest lint emulators demo-restart demo-scale-out clean
+.PHONY: help run test test-newest lint emulators demo-restart demo-scale-out soak clean
 
 help:
 	@echo "make run            the bot on http://localhost:3978/api/messages, state in state.db"
 	@echo "make test           all tests, on the pinned SDKs and real emulators"
 	@echo "make test-newest    the storage tests again on the newest Azure SDKs"
+	@echo "make soak           an hour's worth of turns, three replicas, trouble all the way"
 	@echo "make lint           ruff and mypy"
 	@echo "make emulators      Azurite and a Cosmos DB server in the foreground, without Docker"
 	@echo "make demo-restart   watch the bot survive kill -9"
@@ -25,6 +26,9 @@ test: $(VENV)/.dev
 
 test-newest: $(NEWEST)/.dev
 	$(NEWEST)/bin/python -m pytest tests/contract $(ARGS)
+
+soak: $(VENV)/.dev
+	SOAK_TURNS=36000 $(VENV)/bin/python -m pytest tests/e2e/test_soak.py -s $(ARGS)
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .

@@ -18,8 +18,8 @@ from msrest.pipeline.async_abc import AsyncHTTPSender
 from msrest.universal_http import ClientRequest
 from msrest.universal_http.async_abc import AsyncClientResponse
 
-from bots.turn.remembered import Remembered
-from storage.retries import Budget, retried
+from bots.connector.hosts import Hosts, HostSilentError
+from storage.retries import retried
 
 CONNECTIONS_PER_HOST: Final = 100
 KEPT_ALIVE: Final = 30.0  # seconds that an idle connection is kept
@@ -37,7 +37,7 @@ class ReplySender(AsyncHTTPSender[Any, Any]):
         super().__init__()
         self._timeout = timeout
         self._session: ClientSession | None = None
-        self._budgets: Remembered[str, Budget] = Remembered()
+        self._hosts = Hosts()
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -58,21 +58,20 @@ class ReplySender(AsyncHTTPSender[Any, Any]):
         """
         http: ClientRequest = request.http_request
         try:
-            async with asyncio.timeout(self._timeout):
-                answer = await self._sent(http)
+            answer = await self._sent(http)
         except _PassingError as failure:
             answer = failure.answer
         except TimeoutError as error:
             raise ClientRequestError(f"no answer within {self._timeout:g} s", error) from error
-        except (ClientError, OSError, ValueError) as error:
+        except (ClientError, HostSilentError, OSError, ValueError) as error:
             raise ClientRequestError(f"{type(error).__name__}: {error}", error) from error
         return Response(request, _ReadResponse(http, answer))
 
     async def _sent(self, http: ClientRequest) -> _Answer:
-        host = urlsplit(http.url).netloc
-        budget = self._budgets.get(host) or Budget()
-        self._budgets[host] = budget
-        return await retried(lambda: self._once(http), _retry_after, budget=budget, seconds=self._timeout)
+        host = self._hosts.of(urlsplit(http.url).netloc)
+        with host.waited_for():
+            async with asyncio.timeout(self._timeout):
+                return await retried(lambda: self._once(http), _retry_after, budget=host.budget, seconds=self._timeout)
 
     async def _once(self, http: ClientRequest) -> _Answer:
         session = self._session = self._session or _session()

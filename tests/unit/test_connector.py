@@ -19,6 +19,7 @@ from botframework.connector.auth import ClaimsIdentity, MicrosoftAppCredentials
 from app import create_app
 from bots.adapter import BotIdentity, create_adapter
 from bots.connector import pool as pool_module
+from bots.connector.hosts import SILENT_AFTER, Host, HostSilentError
 from bots.connector.pool import ConnectorPool
 from tests.unit.http_channel import EMULATOR, MEMORY
 
@@ -102,8 +103,10 @@ async def post() -> AsyncIterator[Post]:
         yield Post(client)
 
 
-async def test_eight_channels_that_hang_do_not_slow_a_healthy_one(post: Post) -> None:
+async def test_eight_channels_that_hang_do_not_slow_a_healthy_one() -> None:
     async with AsyncExitStack() as stack:
+        app = create_app(replace(MEMORY, reply_timeout=5.0), Echo)
+        post = Post(await stack.enter_async_context(TestClient(TestServer(app))))
         hung = [await stack.enter_async_context(channel(hang)) for _ in range(8)]
         healthy = await stack.enter_async_context(channel())
         await post(healthy.url)  # so that no client has to be made
@@ -115,7 +118,7 @@ async def test_eight_channels_that_hang_do_not_slow_a_healthy_one(post: Post) ->
         seconds = time.monotonic() - began
         assert not any(task.done() for task in waiting)
         assert statuses == [201] * 10
-        assert seconds < 0.8
+        assert seconds < 3
         assert await asyncio.gather(*waiting) == [502] * len(waiting)
 
 
@@ -243,3 +246,36 @@ async def test_clients_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(1, 4):
         await factory.create(f"https://{number}/")
     assert await factory.create("https://0/") is not first
+
+
+async def test_a_channel_that_stays_silent_is_not_waited_for_until_it_answers_again() -> None:
+    now, silent = 0.0, True
+    host = Host(lambda: now)
+
+    async def answered() -> None:
+        if silent:
+            raise TimeoutError
+
+    async def reply() -> str:
+        try:
+            with host.waited_for():
+                await answered()
+        except (TimeoutError, HostSilentError) as error:
+            return type(error).__name__
+        return "sent"
+
+    assert [await reply() for _ in range(SILENT_AFTER)] == ["TimeoutError"] * SILENT_AFTER
+    assert [await reply() for _ in range(3)] == ["TimeoutError", "HostSilentError", "HostSilentError"]
+    now = 1.0
+    assert [await reply() for _ in range(2)] == ["TimeoutError", "HostSilentError"]
+    now, silent = 2.0, False
+    assert [await reply() for _ in range(3)] == ["sent"] * 3
+
+
+async def test_a_failure_that_is_an_answer_does_not_silence_a_channel() -> None:
+    host = Host(lambda: 0.0)
+    for _ in range(3 * SILENT_AFTER):
+        with pytest.raises(ConnectionResetError), host.waited_for():
+            raise ConnectionResetError
+    with host.waited_for():
+        pass
