@@ -28,7 +28,7 @@ test-newest: $(NEWEST)/.dev
 	$(NEWEST)/bin/python -m pytest tests/contract $(ARGS)
 
 soak: $(VENV)/.dev
-	SOAK_TURNS=36000 $(VENV)/bin/python -m pytest tests/e2e/test_soak.py -s $(ARGS)
+	SOAK_TURNS=36000 $(VENV)/bin/python -m pytest tests/e2e/test_soak.py -m cosmos -s $(ARGS)
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .
