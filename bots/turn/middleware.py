@@ -71,7 +71,7 @@ class TurnTransaction(Middleware):
         self._scopes = Scopes(store, states)
         self._runtime = runtime or Runtime()
         self._observer = observer
-        self._queue = ConversationQueue()
+        self._queue = ConversationQueue(self._runtime.limits.waiting)
         self._deliveries = Deliveries()
         self._settled = Settled()
         self._afterwards: set[asyncio.Task[None]] = set()

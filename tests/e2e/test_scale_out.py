@@ -14,18 +14,13 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from botbuilder.core import TurnContext
-from botbuilder.core.adapters import TestAdapter
-from botbuilder.schema import Activity
 
-from bots.state import ConversationState, UserState
-from bots.turn.middleware import TurnTransaction
 from config import Settings
 from infra.local.channel import Channel, Manner
-from storage import create_storage
 from tests.e2e.conftest import Environment, Start
-from tests.e2e.counting_bot import KEPT, PARTS, SCOPES, CountingBot
-from tests.e2e.history import History, Tally
+from tests.e2e.counting_bot import KEPT, PARTS
+from tests.e2e.history import History
+from tests.e2e.stored import stored
 from tests.e2e.traffic import Plan, Replicas, Traffic
 
 ROOT = Path(__file__).parents[2]
@@ -58,34 +53,6 @@ async def run(environment: Environment, start: Start, channel: Channel, plan: Pl
         await traffic.run()
     documents = await stored(Settings.from_env(environment), traffic)
     return Run(traffic, History(traffic.messages, documents, PARTS).violations(), replicas.logs)
-
-
-async def stored(settings: Settings, traffic: Traffic) -> dict[str, Tally]:
-    """Read what the documents hold in the end, as the bot in a new process would find it."""
-    documents: dict[str, Tally] = {}
-    async with create_storage(settings) as storage:
-        states = ConversationState(storage), UserState(storage)
-        turns, bot = TurnTransaction(storage, *states), CountingBot(*states)
-        for activity in traffic.sent:
-            keys = dict(zip(SCOPES, traffic.messages[activity["id"]].where, strict=True))
-            if not documents.keys() >= set(keys.values()):
-                context = TurnContext(TestAdapter(), Activity().deserialize({**activity, "id": None}))
-                documents |= {keys[scope]: tally for scope, tally in (await tallies(turns, bot, context)).items()}
-        await turns.aclose()
-    return documents
-
-
-async def tallies(turns: TurnTransaction, bot: CountingBot, context: TurnContext) -> dict[str, Tally]:
-    """Read the two documents of a turn, in a turn."""
-    found = {}
-
-    async def read() -> None:
-        for scope in SCOPES:
-            activities = await bot.activities[scope].get(context) or []
-            found[scope] = Tally(await bot.counts[scope].get(context) or 0, activities)
-
-    await turns.on_turn(context, read)
-    return found
 
 
 def capricious(seed: int) -> Callable[[], Manner]:

@@ -12,6 +12,7 @@ from botbuilder.core import TurnContext
 from botbuilder.schema import Activity, ChannelAccount, ConversationAccount
 
 from bots.adapter import create_adapter
+from bots.connector.pool import ConnectorPool
 from bots.credentials import BotCredentialsFactory, BotIdentity
 from bots.state import ConversationState, StoredState, UserState
 from bots.turn.errors import OnTurnError, TryAgain
@@ -29,7 +30,7 @@ CHANNEL = "test"
 PARTS = 2  # replies of each turn, to see that they come in order
 LIMITS = Limits(loads=6, patience=0, tries=3)
 _ANYBODY = BotIdentity(None, None, "MultiTenant", None)
-ON_TURN_ERROR = create_adapter(_ANYBODY, BotCredentialsFactory(_ANYBODY)).on_turn_error
+ON_TURN_ERROR = create_adapter(_ANYBODY, BotCredentialsFactory(_ANYBODY), ConnectorPool(1.0)).on_turn_error
 
 
 def conversation_key(name: str) -> str:

@@ -79,6 +79,9 @@ VALID: list[tuple[dict[str, str], str, Any]] = [
     ({"COSMOS_STALE_READS": "yes"}, "cosmos_stale_reads", True),
     ({"TURN_TIMEOUT": "30"}, "turn_timeout", 30.0),
     ({"TURN_TIMEOUT": "1.5"}, "turn_timeout", 1.5),
+    ({"STORAGE_TIMEOUT": "0.5"}, "storage_timeout", 0.5),
+    ({"REPLY_TIMEOUT": "60"}, "reply_timeout", 60.0),
+    ({"SHUTDOWN_TIMEOUT": "0"}, "shutdown_timeout", 0.0),
 ]
 
 
@@ -142,6 +145,9 @@ INVALID = [
     ("TURN_TIMEOUT", "0", "seconds, 1 to 300"),
     ("TURN_TIMEOUT", "300.5", "seconds, 1 to 300"),
     ("TURN_TIMEOUT", "nan", "seconds, 1 to 300"),
+    ("STORAGE_TIMEOUT", "0", "seconds, 0.1 to 60"),
+    ("REPLY_TIMEOUT", "0", "seconds, 0.1 to 60"),
+    ("SHUTDOWN_TIMEOUT", "301", "seconds, 0 to 300"),
 ]
 
 
