@@ -180,11 +180,25 @@ def _unusable_storage(settings: Settings, reason: str) -> ConfigError:
     )
 
 
+def _monitor(connection: str) -> None:
+    """Let OpenTelemetry tell Azure Monitor. Any other exporter: `opentelemetry-instrument python app.py`."""
+    try:
+        from azure.monitor.opentelemetry import configure_azure_monitor
+    except ImportError:
+        raise ConfigError(
+            "APPLICATIONINSIGHTS_CONNECTION_STRING is set: pip install azure-monitor-opentelemetry, or unset it"
+        ) from None
+    # Not the logs: it would send the texts of exceptions, and they go where the container's output goes.
+    configure_azure_monitor(connection_string=connection, disable_logging=True)
+
+
 def main(bot_factory: BotFactory = StateManagementBot) -> int:
     """Start the bot from the environment, yours or the sample's; return the process's exit code."""
     try:
         settings = Settings.from_env(environment())
         set_up(settings.log_format, details=settings.log_details)
+        if settings.monitor_connection:
+            _monitor(settings.monitor_connection)
         asyncio.run(serve(settings, bot_factory))
     except ConfigError as error:
         print(f"state bot: {error}", file=sys.stderr)

@@ -17,12 +17,13 @@ from storage.expiry import NEVER, Expiry, is_due, is_over
 from storage.limits import Limits
 from storage.retries import Budget, retried
 from storage.service_errors import TOO_MANY_REQUESTS, reason, retry_after, status_of
+from storage.telemetry import measured
 
 T = TypeVar("T")
 
 TOO_LARGE: Final = 413  # HTTP status
 TIMEOUT: Final = 4.0  # seconds for an operation with its retries: a turn's load, note and commit fit in 12
-OPENING: Final = 10.0  # seconds for a request at start-up, where connections and the identity's token are new
+OPENING: Final = 10.0  # seconds at start-up, where connections and the identity's token are new
 
 
 class Closable(Protocol):
@@ -92,11 +93,13 @@ class RemoteStorage(StateStorage):
     async def open(self) -> None:
         await retried(self._open, _retry_after, budget=self._budget, seconds=OPENING)
 
+    @measured("load")
     async def load(self, keys: Iterable[str]) -> dict[str, Document]:
         unique = list(dict.fromkeys(keys))
         found = await _side_by_side([self._find(key) for key in unique])
         return {key: document for key, document in zip(unique, found, strict=True) if document}
 
+    @measured("save")
     async def save(self, writes: Mapping[str, Write]) -> dict[str, str]:
         # All are encoded before any is sent: one that cannot be stored must not leave half a call behind.
         texts = {key: None if write.value is None else self._text(key, write.value) for key, write in writes.items()}
@@ -180,17 +183,15 @@ class RemoteStorage(StateStorage):
             for client in reversed(self._clients):
                 closing.push_async_callback(client.close)
 
-    def _too_large(self, key: str, text: bytes | None) -> StateEncodeError:
-        # Definite: sent again, it would be refused again.
+    def _too_large(self, key: str, text: bytes | None) -> StateEncodeError:  # definite: it would be refused again
         return StateEncodeError(key, "the document", f"is larger than {self} takes: {len(text or b'')} bytes")
 
     @asynccontextmanager
     async def _asking(self, what: str, seconds: float | None = None) -> AsyncIterator[None]:
-        """Bound a request in time (None: half an operation's), and raise `StorageUnavailable` for whatever the SDK
-        lets out.
+        """Bound a request in time (None: half an operation's); raise `StorageUnavailable` for what the SDK lets out.
 
-        That is more than the SDK's own errors: an AttributeError for an answer in a form it does not expect, a
-        binascii.Error for a malformed key. What the backend understands it catches inside.
+        That is more than its own errors: an AttributeError for an answer in a form it does not expect, say. What the
+        backend understands it catches inside.
         """
         seconds = seconds or self._timeout / 2
         try:
@@ -206,8 +207,6 @@ class RemoteStorage(StateStorage):
 
 async def _side_by_side(requests: list[Awaitable[T]]) -> list[T]:
     """Await all, and only then raise: a conflict before any other error, for it is what the caller can act on."""
-    if len(requests) == 1:
-        return [await requests[0]]
     results = await asyncio.gather(*requests, return_exceptions=True)
     errors = [result for result in results if isinstance(result, BaseException)]
     if errors:

@@ -26,6 +26,7 @@ from storage.expiry import NEVER, Expiry, is_due, is_over
 from storage.keys import key_of_row, row_key
 from storage.limits import Limits
 from storage.sqlite_file import KEYS_AT_ONCE, connect, remove, select, transaction, use_schema, use_wal
+from storage.telemetry import measured
 
 _PAGE: Final = 1000  # keys
 _ROW_LIMIT: Final = 1_000_000_000  # bytes
@@ -83,6 +84,7 @@ class SqliteStorage(StateStorage):
     async def ping(self) -> None:
         await self._rows([])
 
+    @measured("load")
     async def load(self, keys: Iterable[str]) -> dict[str, Document]:
         names = {row_key(key): key for key in keys}
         rows = await self._rows(list(names))
@@ -93,6 +95,7 @@ class SqliteStorage(StateStorage):
             if not is_over(self.life(key), now - written)
         }
 
+    @measured("save")
     async def save(self, writes: Mapping[str, Write]) -> dict[str, str]:
         texts = {key: self._text(key, write.value) for key, write in writes.items() if write.value is not None}
         etags = {key: uuid.uuid4().hex for key in texts}

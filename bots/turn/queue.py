@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from bots.turn.errors import NestedTurn, TooManyWaiting
+from bots.turn.meters import waiting
 
 
 class ConversationQueue:
@@ -40,7 +41,11 @@ class ConversationQueue:
             raise TooManyWaiting(f"{conversation!r}: {line.length} turns wait already; try again later")
         line.length += 1
         try:
-            await line.lock.acquire()
+            waiting.add(1)
+            try:
+                await line.lock.acquire()
+            finally:
+                waiting.add(-1)
             line.owner = asyncio.current_task()
             try:
                 yield

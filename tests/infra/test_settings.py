@@ -12,7 +12,6 @@ from tests.infra.production import CLIENT_ID, OWN_REGISTRATION, up
 
 READ_BY_OTHERS = {
     "AZURE_CLIENT_ID": "azure-identity: which of the container's identities is meant",
-    "APPLICATIONINSIGHTS_CONNECTION_STRING": "Azure Monitor's OpenTelemetry distribution",
 }
 NOT_IN_PRODUCTION = {
     "ALLOW_UNAUTHENTICATED": "everyone says who they are",

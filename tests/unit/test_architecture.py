@@ -34,6 +34,7 @@ BACKENDS_MAY = {
     "local",
     "remote",
     "sqlite_file",
+    "telemetry",
 }
 LINES = 220
 
