@@ -7,6 +7,7 @@ import asyncio
 import ipaddress
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import ClassVar, Final, Protocol, TypeVar
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ T = TypeVar("T")
 
 TOO_LARGE: Final = 413  # HTTP status
 TIMEOUT: Final = 4.0  # seconds for an operation with its retries: a turn's load, note and commit fit in 12
+AT_ONCE: Final = 50  # requests of one call on their way
 OPENING: Final = 10.0  # seconds for a request at start-up, where connections and the identity's token are new
 
 
@@ -64,13 +66,15 @@ class RemoteStorage(StateStorage):
 
     async def load(self, keys: Iterable[str]) -> dict[str, Document]:
         unique = list(dict.fromkeys(keys))
-        found = await _side_by_side([self._load_again(key) for key in unique])
+        found = await _side_by_side([partial(self._load_again, key) for key in unique])
         return {key: document for key, document in zip(unique, found, strict=True) if document}
 
     async def save(self, writes: Mapping[str, Write]) -> dict[str, str]:
         # All are encoded before any is sent: one that cannot be stored must not leave half a call behind.
         texts = {key: None if write.value is None else dumps(write.value, key) for key, write in writes.items()}
-        etags = await _side_by_side([self._save_again(key, write, texts[key]) for key, write in writes.items()])
+        etags = await _side_by_side(
+            [partial(self._save_again, key, write, texts[key]) for key, write in writes.items()]
+        )
         return {key: etag for key, etag in zip(writes, etags, strict=True) if etag}
 
     async def _load_again(self, key: str) -> Document | None:
@@ -133,11 +137,19 @@ class RemoteStorage(StateStorage):
             raise StorageUnavailable(f"{self} {what}: {reason(error)}") from error
 
 
-async def _side_by_side(requests: list[Awaitable[T]]) -> list[T]:
-    """Await all, and only then raise: a conflict before any other error, for it is what the caller can act on."""
+async def _side_by_side(requests: list[Callable[[], Awaitable[T]]]) -> list[T]:
+    """Send all, and only when all are over raise: a conflict before any other error, for it is what the caller can act
+    on.
+    """
     if len(requests) == 1:
-        return [await requests[0]]
-    results = await asyncio.gather(*requests, return_exceptions=True)
+        return [await requests[0]()]
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def sent(request: Callable[[], Awaitable[T]]) -> T:
+        async with places:  # the time limits begin then
+            return await request()
+
+    results = await asyncio.gather(*map(sent, requests), return_exceptions=True)
     errors = [result for result in results if isinstance(result, BaseException)]
     if errors:
         raise next((error for error in errors if isinstance(error, StorageConflict)), errors[0])
