@@ -7,6 +7,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeVar
 
 from storage.base import StateStorage
@@ -17,6 +18,7 @@ from storage.expiry import NEVER, Expiry, is_due, is_over
 from storage.limits import Limits
 from storage.retries import Budget, retried
 from storage.service_errors import TOO_MANY_REQUESTS, reason, retry_after, status_of
+from storage.side_by_side import side_by_side
 from storage.telemetry import measured
 
 T = TypeVar("T")
@@ -96,14 +98,14 @@ class RemoteStorage(StateStorage):
     @measured("load")
     async def load(self, keys: Iterable[str]) -> dict[str, Document]:
         unique = list(dict.fromkeys(keys))
-        found = await _side_by_side([self._find(key) for key in unique])
+        found = await side_by_side([partial(self._find, key) for key in unique])
         return {key: document for key, document in zip(unique, found, strict=True) if document}
 
     @measured("save")
     async def save(self, writes: Mapping[str, Write]) -> dict[str, str]:
         # All are encoded before any is sent: one that cannot be stored must not leave half a call behind.
         texts = {key: None if write.value is None else self._text(key, write.value) for key, write in writes.items()}
-        etags = await _side_by_side([self._put(key, write, texts[key]) for key, write in writes.items()])
+        etags = await side_by_side([partial(self._put, key, write, texts[key]) for key, write in writes.items()])
         return {key: etag for key, etag in zip(writes, etags, strict=True) if etag}
 
     async def _paged(self, pages: AsyncIterator[AsyncIterator[T]]) -> AsyncIterator[T]:
@@ -203,15 +205,6 @@ class RemoteStorage(StateStorage):
             raise StorageUnavailable(f"{self} {what}: no answer within {seconds:g} s") from error
         except Exception as error:
             raise StorageUnavailable(f"{self} {what}: {reason(error)}") from error
-
-
-async def _side_by_side(requests: list[Awaitable[T]]) -> list[T]:
-    """Await all, and only then raise: a conflict before any other error, for it is what the caller can act on."""
-    results = await asyncio.gather(*requests, return_exceptions=True)
-    errors = [result for result in results if isinstance(result, BaseException)]
-    if errors:
-        raise next((error for error in errors if isinstance(error, StorageConflict)), errors[0])
-    return [result for result in results if not isinstance(result, BaseException)]
 
 
 def _retry_after(error: Exception) -> float | None:

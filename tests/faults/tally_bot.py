@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Final
+from collections import Counter
+from typing import ClassVar, Final
 
 from botbuilder.core import ActivityHandler, TurnContext
 
@@ -15,7 +16,13 @@ TELL: Final = "tell"
 
 
 class TallyBot(ActivityHandler):
-    """Replies with the length of each list it has added to, or when asked with the lists themselves."""
+    """Replies with the length of each list it has added to, or when asked with the lists themselves.
+
+    Attributes:
+        runs: how often each message was handled in this process, attempts that lost included.
+    """
+
+    runs: ClassVar[Counter[str]] = Counter()
 
     def __init__(self, conversation_state: ConversationState, user_state: UserState) -> None:
         super().__init__()
@@ -25,6 +32,7 @@ class TallyBot(ActivityHandler):
     async def on_message_activity(self, turn_context: TurnContext) -> None:
         """Handle the message."""
         text = turn_context.activity.text
+        self.runs[turn_context.activity.id] += 1
         found = {scope: await each.get(turn_context, list) for scope, each in self._lists.items()}
         if text == TELL:
             await turn_context.send_activity(json.dumps(found))

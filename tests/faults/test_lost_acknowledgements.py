@@ -9,6 +9,7 @@ import pytest
 from tests.faults import proxy
 from tests.faults.proxy import Fault
 from tests.faults.rig import BOTH, ONE, Rig, Talk
+from tests.faults.tally_bot import TallyBot
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -35,8 +36,11 @@ async def test_a_lost_acknowledgement_is_recognised_in_the_same_delivery(
         await talk.say(BOTH)
     before = refusals(talk, scope)
     with any_rig.remote.failing(talk.writes(scope), fault, times=1) as rule:
-        answer = await talk.deliver(talk.message(BOTH))
+        message = talk.message(BOTH)
+        before_runs = TallyBot.runs[message["id"]]
+        answer = await talk.deliver(message)
     assert rule.hits == 1
+    assert TallyBot.runs[message["id"]] == before_runs + 1  # no attempt was lost
     assert answer.status == 201
     assert len(refusals(talk, scope)) == len(before) + 1  # the service did not take the second copy
     await talk.check()

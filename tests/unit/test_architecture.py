@@ -33,6 +33,7 @@ BACKENDS_MAY = {
     "limits",
     "local",
     "remote",
+    "side_by_side",
     "sqlite_file",
     "telemetry",
 }
