@@ -17,9 +17,10 @@ from botbuilder.core import PrivateConversationState as _PrivateConversationStat
 from botbuilder.core import UserState as _UserState
 
 from bots.property import PropertyAccessor
+from bots.turn.attempt import is_left_behind
 from bots.turn.documents import Documents, TurnDocuments, is_same
 from bots.turn.envelope import TURN
-from bots.turn.errors import DocumentNeeded
+from bots.turn.errors import AttemptOver
 from bots.turn.outside import OutsideDocuments
 from storage.base import StateStorage
 from storage.codec import E_TAG, Codec
@@ -63,6 +64,7 @@ class StoredState(BotState):
 
     async def load(self, turn_context: TurnContext, force: bool = False) -> None:
         """Read the document, once a turn; `force` reads it again and drops what was changed since."""
+        _require_present(turn_context)
         if not force and self.get_cached_state(turn_context):
             return
         key = self.get_storage_key(turn_context)
@@ -76,6 +78,7 @@ class StoredState(BotState):
 
     async def save_changes(self, turn_context: TurnContext, force: bool = False) -> None:
         """Write the document where it changed since it was read; with `force`, where it was read at all."""
+        _require_present(turn_context)
         cached = self.get_cached_state(turn_context)
         if cached is None:
             return
@@ -137,8 +140,7 @@ class StoredState(BotState):
         documents = TurnDocuments.of(turn_context)
         if documents is None:
             return OutsideDocuments(self._storage)
-        if key not in documents:
-            raise DocumentNeeded(key, self)
+        documents.require(key, self)
         return documents
 
     def _cache(self, turn_context: TurnContext, key: str, stored: Document | None) -> None:
@@ -164,6 +166,11 @@ class UserState(StoredState, _UserState):
 
 class PrivateConversationState(StoredState, _PrivateConversationState):
     """State of a user in one conversation: `{channel}/conversations/{conversation}/users/{user}/`."""
+
+
+def _require_present(turn_context: TurnContext) -> None:
+    if is_left_behind(turn_context):
+        raise AttemptOver("this task belongs to an attempt of the turn that was lost: the logic runs anew without it")
 
 
 def _require_free(name: str) -> None:

@@ -6,6 +6,7 @@ from botbuilder.core import TurnContext
 from botbuilder.schema import Activity
 
 from bots.copies import copy_of
+from bots.turn.attempt import Attempt
 from bots.turn.outlet import HANDLERS, Outlet
 from bots.turn.replies import HeldReplies
 
@@ -19,12 +20,14 @@ class TurnScene:
         context: the turn's context.
         received: the activity as it arrived, whatever the logic does to the context's.
         outlet: where replies leave.
+        attempt: the latest one.
     """
 
     def __init__(self, context: TurnContext) -> None:
         self.received: Activity = copy_of(context.activity)
         self.outlet = Outlet(context)
         self.context = context
+        self.attempt = Attempt(context)
         self._held: HeldReplies | None = None
         self._turn_state = dict(context.turn_state)
         self._services = dict(context.services)
@@ -34,6 +37,7 @@ class TurnScene:
     def set(self) -> HeldReplies:
         """Make the context ready for an attempt; what the logic sends ends in the result."""
         self.clear()
+        self.attempt = Attempt(self.context)
         self._held = self.context.adapter = HeldReplies(self.outlet)
         for name in HANDLERS:  # those of other middleware are told when something is sent
             setattr(self.context, name, [])
@@ -52,6 +56,7 @@ class TurnScene:
 
     def clear(self) -> None:
         """Make the context what it was before any attempt."""
+        self.attempt.lost = True
         self.release(committed=False)
         context = self.context
         context.buffered_reply_activities[:] = self._buffered

@@ -27,7 +27,7 @@ def delivery_id(activity: Activity) -> str | None:
     if not activity.id:
         return None
     if activity.type in _EDITS:
-        return f"{activity.id} {activity.type} {activity.timestamp}"
+        return f"{activity.id} {activity.type} {activity.timestamp}" if activity.timestamp else None
     return str(activity.id)
 
 

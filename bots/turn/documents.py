@@ -5,11 +5,15 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from botbuilder.core import TurnContext
 
+from bots.turn.errors import DocumentNeeded
 from storage.contract import Document, JsonObject, Write
+
+if TYPE_CHECKING:
+    from bots.state import StoredState
 
 _KEY = "bots.turn.documents"
 
@@ -23,9 +27,14 @@ class Documents(Protocol):
 
 
 class TurnDocuments:
-    """The documents that a turn loaded, and what it has made of them so far."""
+    """The documents that a turn loaded, and what it has made of them so far.
+
+    Attributes:
+        needed: documents that were asked for and not loaded, with the scope of state each belongs to.
+    """
 
     def __init__(self, loaded: Mapping[str, JsonObject | None]) -> None:
+        self.needed: dict[str, StoredState] = {}
         self._loaded = loaded
         self._present = dict(loaded)
         self._saves = 0
@@ -36,8 +45,11 @@ class TurnDocuments:
         documents: TurnDocuments | None = turn_context.turn_state.get(_KEY)
         return documents
 
-    def __contains__(self, key: str) -> bool:
-        return key in self._present
+    def require(self, key: str, state: StoredState) -> None:
+        """Raise `DocumentNeeded` for a document that was not loaded; it is noted, whatever becomes of the error."""
+        if key not in self._present:
+            self.needed[key] = state
+            raise DocumentNeeded(key)
 
     def enter(self, turn_context: TurnContext) -> None:
         """Make bot state use these documents from now on, until `leave`."""

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
 
 from botbuilder.core import TurnContext
 
 from storage.errors import StorageConflict, StorageUnavailable
-
-if TYPE_CHECKING:
-    from bots.state import StoredState
 
 
 class TryAgain(Exception):
@@ -41,16 +37,15 @@ class ForeignConversation(RuntimeError):
     """Raised when a turn's state has the key of another conversation's document, which only turns of that one write."""
 
 
+class AttemptOver(RuntimeError):
+    """Raised in a task that a bot left behind in an attempt which was lost: the turn has begun again without it."""
+
+
 class DocumentNeeded(BaseException):
     """Ends an attempt whose logic asks for a document that was not loaded; the turn begins again with it.
 
     Not an Exception, so that no bot's `except Exception` takes it for a failure of the storage.
     """
-
-    def __init__(self, key: str, state: StoredState) -> None:
-        super().__init__(key)
-        self.key = key
-        self.state = state
 
 
 OnTurnError = Callable[[TurnContext, Exception], Awaitable[None]]

@@ -182,9 +182,14 @@ def _within(entries: Iterable[Entry], room: int) -> tuple[Entry, ...]:
     *older, newest = entries  # whose replies are still to be sent
     kept = [newest]
     for entry in reversed(older):
-        room -= len(kept[-1].replies or "")
-        kept.append(entry if len(entry.replies or "") <= room else dataclasses.replace(entry, replies=None))
+        room -= _size(kept[-1].replies)
+        kept.append(entry if _size(entry.replies) <= room else dataclasses.replace(entry, replies=None))
     return tuple(reversed(kept))
+
+
+def _size(replies: str | None) -> int:
+    """The bytes that replies take at most as they are sent: a service's SDK may escape all but ASCII."""
+    return 0 if replies is None else len(replies) if replies.isascii() else len(json.dumps(replies))
 
 
 def _parse_entry(fields: Fields) -> Entry:

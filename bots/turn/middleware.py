@@ -14,16 +14,17 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from typing import Any, Final
 
 from botbuilder.core import ConversationState, Middleware, TurnContext
 
 from bots.state import StoredState
 from bots.turn.context import TurnScene
+from bots.turn.deadline import in_time
 from bots.turn.delivery import Deliveries, delivery_id
 from bots.turn.documents import TurnDocuments
-from bots.turn.errors import DocumentNeeded, RepliesNotDelivered, TryAgain, TurnConflict, TurnTooSlow
+from bots.turn.errors import RepliesNotDelivered, TryAgain, TurnConflict
 from bots.turn.events import TurnEvent, TurnObserver, What, unobserved
 from bots.turn.meters import count
 from bots.turn.protocol import Aborted, Committed, Redelivered, Runtime, Snapshot, begin, commit, mark_delivered, tidy
@@ -52,14 +53,12 @@ class TurnTransaction(Middleware):
     Args:
         store: where the documents are; close it after this.
         states: the scopes of state that take part, of the classes in `bots.state`; each document of theirs that the
-            activity has is loaded with the turn. Another one that the logic uses joins them: its first turn
-            begins twice.
+            activity has is loaded with the turn. For another one that the logic uses the turn begins again.
         runtime: clocks, waiting, names and bounds.
         observer: is told what happens.
 
-    Raises, to the adapter's `on_turn_error` and on to the channel: `TurnConflict`, `TurnTooSlow`,
-    `RepliesNotDelivered` and the storage's `StorageUnavailable`, all of which mean that the activity is to be
-    delivered again; and whatever the bot raises, after which nothing is stored or sent.
+    Raises, to the adapter's `on_turn_error` and on to the channel: `TryAgain` and the storage's `StorageUnavailable`,
+    which mean that the activity is to be delivered again; and what the bot raises: nothing is stored or sent then.
     """
 
     def __init__(
@@ -86,7 +85,7 @@ class TurnTransaction(Middleware):
         scene = TurnScene(context)
         async with contextlib.AsyncExitStack() as place:
             try:
-                async with self._in_time(conversation):
+                async with in_time(conversation, self._runtime.limits.turn):
                     await place.enter_async_context(self._queue.turn(conversation))
                     turn, replies = await self._decide(scene, logic, conversation, arrived)
             except Exception as error:
@@ -111,8 +110,9 @@ class TurnTransaction(Middleware):
         """Run the logic until it commits, or find that an earlier delivery did; with the replies to send now."""
         keys, name = self._scopes.keys(scene.context, conversation), delivery_id(scene.received)
         settled = self._settled.of(conversation)
+        others: dict[str, StoredState] = {}
         lost = 0
-        for _ in range(ATTEMPTS):
+        for _ in range(2 * ATTEMPTS):
             await self._back_off(lost)
             started = await begin(self._store, conversation, keys, name, received=arrived, runtime=self._runtime)
             if isinstance(started, Redelivered):
@@ -120,11 +120,11 @@ class TurnTransaction(Middleware):
                 self._tell("redelivered", scene, replies=len(started.replies))
                 return started, restore(started.replies, scene.received, conversation)
             self._tell("loaded", scene, attempt=lost + 1, documents=started.view.versions())
-            try:
-                turn, replies = await self._attempt(scene, logic, started, settled)
-            except DocumentNeeded as needed:
-                self._scopes.join(needed.state)
-                keys.append(self._scopes.admitted(needed.key, scene.context, conversation))
+            documents = TurnDocuments(started.documents)
+            turn, replies = await self._attempt(scene, logic, started, documents, others.values(), settled)
+            if documents.needed:
+                others |= self._scopes.admit(documents.needed, scene.context, conversation)
+                keys.extend(documents.needed)
                 continue
             if isinstance(turn, Committed):
                 self._tell("committed", scene, attempt=lost + 1, documents=turn.etags, replies=len(replies))
@@ -134,18 +134,30 @@ class TurnTransaction(Middleware):
             lost += 1
             _log.info("attempt %d of a turn lost: %s", lost, turn.reason)
             self._tell("conflict", scene, attempt=lost, reason=turn.reason)
-        raise TurnConflict(f"{conversation!r}: other turns were faster in {ATTEMPTS} attempts")
+            if lost == ATTEMPTS:
+                break
+        raise TurnConflict(f"{conversation!r}: the turn did not come to an end; other turns were faster {lost} times")
 
     async def _attempt(
-        self, scene: TurnScene, logic: Logic, started: Snapshot, settled: Collection[str]
+        self,
+        scene: TurnScene,
+        logic: Logic,
+        started: Snapshot,
+        documents: TurnDocuments,
+        others: Collection[StoredState],
+        settled: Collection[str],
     ) -> tuple[Committed | Aborted, Sequence[Reply]]:
         """Run the logic once and try to commit; unless that works, the context is as if it had not run."""
+        turn: Committed | Aborted = Aborted("its logic asks for more documents")
+        replies: Sequence[Reply] = ()
         try:
-            changes, replies = await self._run(scene, logic, TurnDocuments(started.documents))
-            turn = await commit(started, changes, record(replies, scene.received), delivered=settled)
-        except BaseException:
+            changes, replies = await self._run(scene, logic, documents, others)
+            if not documents.needed:
+                turn = await commit(started, changes, record(replies, scene.received), delivered=settled)
+        except BaseException as error:
             scene.clear()
-            raise
+            if not documents.needed or isinstance(error, asyncio.CancelledError):
+                raise
         if isinstance(turn, Aborted):
             scene.clear()
         else:
@@ -154,16 +166,19 @@ class TurnTransaction(Middleware):
 
     @spanned("logic")
     async def _run(
-        self, scene: TurnScene, logic: Logic, documents: TurnDocuments
+        self, scene: TurnScene, logic: Logic, documents: TurnDocuments, others: Collection[StoredState]
     ) -> tuple[dict[str, JsonObject | None], Sequence[Reply]]:
         """Run the logic; return the documents it changed and what it wants to be sent."""
         context, held = scene.context, scene.set()
         self._scopes.forget(context)  # what other middleware has read before may be older than these documents
         documents.enter(context)
-        await logic()
-        await self._scopes.save(context)
+        with scene.attempt.running():
+            await logic()
+            await self._scopes.save(context, others)
         documents.leave(context)
         self._scopes.forget(context)
+        for state in others:
+            state.forget(context)
         return documents.changes(), held.replies
 
     @spanned("replies")
@@ -182,18 +197,6 @@ class TurnTransaction(Middleware):
         event = TurnEvent(what, conversation, scene.received.id, facts)
         count(event)
         self._observer(event)
-
-    @contextlib.asynccontextmanager
-    async def _in_time(self, conversation: str) -> AsyncIterator[None]:
-        seconds = self._runtime.limits.turn
-        limit = asyncio.timeout(seconds)
-        try:
-            async with limit:
-                yield
-        except TimeoutError as error:
-            if limit.expired():  # otherwise it is the bot's own
-                raise TurnTooSlow(f"{conversation!r}: a turn was not decided within {seconds:g} s") from error
-            raise
 
     async def _back_off(self, number: int) -> None:
         """Wait before another attempt: full jitter, https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter"""

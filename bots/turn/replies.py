@@ -18,6 +18,7 @@ from botbuilder.core import BotAdapter, TurnContext
 from botbuilder.schema import Activity, ActivityTypes, ConversationReference, InputHints, ResourceResponse
 from botframework.connector import Channels
 
+from bots.turn.attempt import is_left_behind
 from bots.turn.errors import RepliesNotDelivered
 from bots.turn.outlet import Outlet
 
@@ -74,12 +75,12 @@ class HeldReplies:
         """Keep nothing more: what a task of the bot's sends from now on leaves at once; if the attempt lost, never."""
         self._end = "committed" if committed else "lost"
 
-    async def send_activities(self, _context: TurnContext, activities: list[Activity]) -> list[ResourceResponse]:
+    async def send_activities(self, context: TurnContext, activities: list[Activity]) -> list[ResourceResponse]:
         """Keep the activities; each gets an id that update and delete understand until the turn ends.
 
         Raises `RepliesNotDelivered` where the channel does not take what has to leave at once.
         """
-        if self._end == "lost":
+        if self._is_lost(context):
             return [ResourceResponse(id="") for _ in activities]
         if self._passing:
             try:
@@ -88,9 +89,9 @@ class HeldReplies:
                 raise RepliesNotDelivered(f"not delivered at once: {type(error).__name__}: {error}") from error
         return [await self._hold(activity) for activity in activities]
 
-    async def update_activity(self, _context: TurnContext, activity: Activity) -> ResourceResponse | None:
+    async def update_activity(self, context: TurnContext, activity: Activity) -> ResourceResponse | None:
         """Change a held activity, or note the change of one that is at the channel."""
-        if self._end == "lost":
+        if self._is_lost(context):
             return None
         held = self._find(activity.id)
         if held:
@@ -105,9 +106,9 @@ class HeldReplies:
         self.replies.append(Reply("update", copy.deepcopy(activity)))
         return ResourceResponse(id=activity.id)
 
-    async def delete_activity(self, _context: TurnContext, reference: ConversationReference) -> None:
+    async def delete_activity(self, context: TurnContext, reference: ConversationReference) -> None:
         """Take a held activity back, or note the deletion of one that is at the channel."""
-        if self._end == "lost":
+        if self._is_lost(context):
             return
         held = self._find(reference.activity_id)
         if held:
@@ -119,6 +120,9 @@ class HeldReplies:
             gone = Activity(type=ActivityTypes.message_delete)
             TurnContext.apply_conversation_reference(gone, reference, is_incoming=True)
             self.replies.append(Reply("delete", gone))
+
+    def _is_lost(self, context: TurnContext) -> bool:
+        return self._end == "lost" or is_left_behind(context)
 
     @property
     def _passing(self) -> bool:

@@ -30,7 +30,7 @@ class Limits:
             activity again plus `replay_age`, plus the difference between the replicas' clocks.
         activities: how many a conversation may have in `ledger_age`; further ones have to wait. Entries of answered
             activities shrink to 11 characters, so this bounds the document, at about a megabyte.
-        replies: characters of replies that a conversation's document keeps, the newest first. An activity whose
+        replies: bytes of replies that a conversation's document keeps, the newest first. An activity whose
             replies did not fit is still known, but delivered again after a crash it finds them gone.
         seen: tags of other documents kept in a conversation's document before the oldest are let go.
     """

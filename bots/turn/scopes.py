@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 from botbuilder.core import TurnContext
 
-from bots.state import StoredState
+from bots.state import ConversationState, PrivateConversationState, StoredState, UserState
 from bots.turn.errors import ForeignConversation
 from storage.contract import DocumentStore
+
+_OF_THE_ACTIVITY: Final = (ConversationState, UserState, PrivateConversationState)
 
 
 class Scopes:
@@ -23,6 +26,10 @@ class Scopes:
 
     def join(self, state: StoredState) -> None:
         """Let `state` take part from now on. Raises TypeError for another class, ValueError for another storage."""
+        self._check(state)
+        self._states.setdefault(state._context_service_key, state)
+
+    def _check(self, state: StoredState) -> None:
         if not isinstance(state, StoredState):
             raise TypeError(
                 f"{type(state).__module__}.{type(state).__name__} cannot take part in a turn transaction: use the "
@@ -30,7 +37,21 @@ class Scopes:
             )
         if state._storage is not self._store:
             raise ValueError(f"{type(state).__name__} has another storage than the transaction: they must be one")
-        self._states.setdefault(state._context_service_key, state)
+
+    def admit(
+        self, needed: Mapping[str, StoredState], context: TurnContext, conversation: str
+    ) -> dict[str, StoredState]:
+        """Return the documents that a turn asked for, with their scopes, as ones that it may have.
+
+        A scope of the SDK's kinds takes part in all later turns too: its key comes from the activity alone. Raises
+        `ForeignConversation`, and what `join` does.
+        """
+        for key, state in needed.items():
+            self.admitted(key, context, conversation)
+            self._check(state)
+            if type(state) in _OF_THE_ACTIVITY:
+                self.join(state)
+        return dict(needed)
 
     def keys(self, context: TurnContext, conversation: str) -> list[str]:
         """The documents of the activity; a scope that it has none of (no user, say) is left out."""
@@ -50,10 +71,11 @@ class Scopes:
             )
         return key
 
-    async def save(self, context: TurnContext) -> None:
-        """Write what the turn has changed."""
-        for state in self._states.values():
-            await state.save_changes(context)
+    async def save(self, context: TurnContext, others: Iterable[StoredState]) -> None:
+        """Write what the turn has changed in these scopes, and in the others that it has asked for."""
+        for state in {id(state): state for state in (*others, *self._states.values())}.values():
+            if state.get_cached_state(context) is not None:
+                await state.save_changes(context)
 
     def forget(self, context: TurnContext) -> None:
         """Drop what the turn has read and not written."""

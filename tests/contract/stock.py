@@ -49,4 +49,5 @@ async def both_on_cosmos(
     settings = replace(cosmos_settings, cosmos_key_suffix=key_suffix, cosmos_compatibility_mode=compatibility_mode)
     async with create_storage(settings) as ours:
         yield ours, theirs
-    theirs.client.__exit__()  # it has no way to be closed itself
+    if theirs.client:  # which it makes when it is first used, and has no way to close
+        theirs.client.__exit__()

@@ -34,8 +34,9 @@ class Profile:
 
 
 @pytest.fixture(autouse=True)
-def _registered(pair: tuple[StateStorage, Any]) -> None:
-    pair[0].codec.register(Profile)
+def _registered(request: pytest.FixtureRequest) -> None:
+    if "pair" in request.fixturenames:
+        request.getfixturevalue("pair")[0].codec.register(Profile)
 
 
 @pytest.mark.parametrize("key", KEYS)

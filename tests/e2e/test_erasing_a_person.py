@@ -52,7 +52,7 @@ async def test_a_person_is_found_exported_and_erased_while_the_bot_runs(
         await group.say("hello", "u1", bot.url)
         keys = [f"emulator/conversations/{own.id}", f"emulator/conversations/{group.id}", "emulator/users/u1"]
 
-        assert sorted((await storage("list"))[1].split()) == sorted([*keys, "emulator/users/u2"])
+        assert sorted((await storage("list", "emulator/"))[1].split()) == sorted([*keys, "emulator/users/u2"])
         assert '"name": "Ada"' in (await storage("show", "emulator/users/u1"))[1]
         assert (await storage("check"))[1].split() == ["4", "up", "to", "date"]
         exported = json.loads((await storage("export", "--user", "u1"))[1])
@@ -63,7 +63,7 @@ async def test_a_person_is_found_exported_and_erased_while_the_bot_runs(
         code, told = await storage("delete", "--user", "u1", "--clear-replies", "--execute")
         assert (code, "2 documents deleted" in told) == (0, True)
 
-        assert sorted((await storage("list"))[1].split()) == sorted([keys[1], "emulator/users/u2"])
+        assert sorted((await storage("list", "emulator/"))[1].split()) == sorted([keys[1], "emulator/users/u2"])
         left = (await storage("export"))[1]
         assert "Ada" not in left
         assert "u1" not in {item for key in json.loads(left) for item in key["key"].split("/")}

@@ -205,6 +205,91 @@ async def test_a_scope_whose_key_only_the_logic_knows_is_part_of_the_turn_all_th
     assert await bench.storage.states() == {C: {"count": 3}, "teams/red": {"count": 2}, "teams/blue": {"count": 1}}
 
 
+async def test_a_task_of_an_attempt_that_began_again_neither_counts_nor_speaks(bench: Bench) -> None:
+    private = PrivateConversationState(bench.storage)
+    go = asyncio.Event()
+
+    async def slowly(context: TurnContext, conversation: ConversationState) -> None:
+        await go.wait()
+        await context.send_activity(f"counted {await count(context, conversation)}")
+
+    async def logic(context: TurnContext, conversation: ConversationState, _user: UserState) -> None:
+        work = asyncio.gather(slowly(context, conversation), count(context, private))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        go.set()
+        await work
+
+    bot = InProcess(bench.storage, logic)
+    await bot.run(bench.message())
+    assert await bench.storage.states() == {C: {"count": 1}, f"{C}/users/u1/": {"count": 1}}
+    assert bot.texts == ["counted 1"]
+
+
+@pytest.mark.parametrize("group", ["task group", "gather that returns exceptions"])
+async def test_scopes_that_are_first_used_side_by_side_are_all_part_of_the_turn(bench: Bench, group: str) -> None:
+    class Room(StoredState, BotState):
+        def __init__(self, name: str) -> None:
+            super().__init__(bench.storage, name)
+            self.name = name
+
+        def get_storage_key(self, turn_context: TurnContext) -> str:
+            return f"rooms/{self.name}"
+
+    async def logic(context: TurnContext, _conversation: ConversationState, _user: UserState) -> None:
+        rooms = [Room(f"{context.activity.text}-{number}") for number in range(3)]
+        if group == "task group":
+            async with asyncio.TaskGroup() as tasks:
+                for room in rooms:
+                    tasks.create_task(count(context, room))
+        else:
+            await asyncio.gather(*(count(context, room) for room in rooms), return_exceptions=True)
+
+    bot = InProcess(bench.storage, logic)
+    for text in ("a", "b", "a"):
+        await bot.run(bench.message(text))
+    counts = {"a": 2, "b": 1}
+    found = await bench.storage.states()
+    rooms = {f"rooms/{text}-{number}": {"count": counts[text]} for text in counts for number in range(3)}
+    assert {key: state for key, state in found.items() if key.startswith("rooms/")} == rooms
+
+
+async def test_two_scopes_of_one_class_and_name_each_keep_their_own_document(bench: Bench) -> None:
+    class Room(StoredState, BotState):
+        def __init__(self, room: str) -> None:
+            super().__init__(bench.storage, "Room")
+            self.room = room
+
+        def get_storage_key(self, turn_context: TurnContext) -> str:
+            return f"rooms/{self.room}"
+
+    async def logic(context: TurnContext, _conversation: ConversationState, _user: UserState) -> None:
+        await count(context, Room(context.activity.text))
+
+    bot = InProcess(bench.storage, logic)
+    for text in ("red", "blue", "red"):
+        await bot.run(bench.message(text))
+    found = await bench.storage.states()
+    assert (found["rooms/red"], found["rooms/blue"]) == ({"count": 2}, {"count": 1})
+
+
+async def test_a_refused_document_of_another_conversation_is_no_matter_for_later_turns(bench: Bench) -> None:
+    class Elsewhere(StoredState, BotState):
+        def get_storage_key(self, turn_context: TurnContext) -> str:
+            return "emulator/conversations/c2"
+
+    elsewhere = Elsewhere(bench.storage, "Elsewhere")
+
+    async def logic(context: TurnContext, conversation: ConversationState, _user: UserState) -> None:
+        await count(context, elsewhere if context.activity.text == "peek" else conversation)
+
+    bot = InProcess(bench.storage, logic)
+    with pytest.raises(ForeignConversation):
+        await bot.run(bench.message("peek"))
+    await bot.run(bench.message())
+    assert await bench.storage.states() == {C: {"count": 1}}
+
+
 @pytest.mark.parametrize("known", ["before the logic runs", "only then"])
 async def test_another_conversations_document_is_refused_whoever_asks_for_it(bench: Bench, known: str) -> None:
     class Elsewhere(StoredState, BotState):

@@ -12,11 +12,11 @@ from storage import Document
 LIMITS = Limits(ledger_entries=2, ledger_age=100.0, replies=1_000)
 
 
-def ledger_of(*sizes: int, limits: Limits = LIMITS) -> Ledger:
+def ledger_of(*sizes: int, limits: Limits = LIMITS, letter: str = "e") -> Ledger:
     """A turn a second, each with a reply of that many characters."""
     kept = Ledger()
     for at, size in enumerate(sizes):
-        kept = append(kept, f"t{at}", f"a{at}", [{"text": "é" * size}], float(at), limits)
+        kept = append(kept, f"t{at}", f"a{at}", [{"text": letter * size}], float(at), limits)
     return kept
 
 
@@ -35,7 +35,7 @@ def test_the_newest_replies_are_kept_whatever_their_size_until_the_next_turn() -
 
 
 def test_replies_in_any_script_are_kept_as_they_are() -> None:
-    kept = ledger_of(3)
+    kept = ledger_of(3, letter="é")
     stored = build_conversation(Conversation({}, kept))
     assert "ééé" in stored["$turn"]["ledger"][0]["replies"]
     again = parse_conversation("k", Document(stored, "1"))
@@ -94,3 +94,8 @@ def test_a_ledger_is_full_until_its_activities_are_old() -> None:
     assert is_full(kept, 60.0, limits)
     assert not is_full(kept, 300.0, limits)
     assert not is_full(answered(40, limits), 40.0, limits)
+
+
+def test_replies_count_as_what_they_take_when_all_but_ascii_is_escaped() -> None:
+    assert [entry.replies is not None for entry in ledger_of(100, 100, 100, letter="é").entries] == [False, True, True]
+    assert [entry.replies is not None for entry in ledger_of(100, 100, letter="\U0001f600").entries] == [False, True]
