@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.infra.bicep import Later
+from tests.infra.deployment import Resource
 from tests.infra.production import ROOT
-from tests.infra.template import Resource
 
 FOLDER: Final = Path(os.environ.get("AZURE_TYPES") or ROOT.parent / "shared" / "azure-types")
 OF_BICEP: Final = {"parent", "scope", "dependsOn"}  # said of a resource to Bicep, not to Azure

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.infra import azure_types
-from tests.infra.bicep import TemplateError, parse
-from tests.infra.checks import all_problems
+from tests.infra.bicep import parse
+from tests.infra.checks import problems
 from tests.infra.conftest import Break
 from tests.infra.production import INFRA, OWN_REGISTRATION, up
 from tests.infra.template import text_files
@@ -32,14 +32,6 @@ FORMS = [
 needs_types = pytest.mark.skipif(
     not azure_types.FOLDER.is_dir(), reason=f"no Azure types in {azure_types.FOLDER}; AZURE_TYPES names another folder"
 )
-
-
-def problems(infra: Path, form: dict[str, str]) -> list[str]:
-    """Everything that is wrong with a form of the templates."""
-    try:
-        return all_problems(up(form, infra))
-    except TemplateError as error:
-        return [str(error)]
 
 
 @pytest.mark.parametrize("file", text_files(INFRA), ids=lambda file: file.name)
@@ -94,6 +86,28 @@ BROKEN = {
     "MultiTenant": ("modules/bot.bicep", "msaAppType: appType", "msaAppType: 'MultiTenant'", "MultiTenant"),
     "no channel": ("modules/bot.bicep", "name: 'MsTeamsChannel'", "name: 'SkypeChannel'", "channels"),
     "another endpoint": ("main.bicep", "/api/messages'", "/api/message'", "endpoint"),
+    "a silent channel": ("modules/bot.bicep", "isEnabled: true\n      acc", "isEnabled: false\n      acc", "is off"),
+    "a silent web page": (
+        "modules/bot.bicep",
+        "isEnabled: true\n          isW",
+        "isEnabled: false\n          isW",
+        "is off",
+    ),
+    "logs that are off": (
+        "modules/environment.bicep",
+        "SystemLogs'\n        enabled: true",
+        "SystemLogs'\n        enabled: false",
+        "is off",
+    ),
+    "metrics that are off": (
+        "modules/cosmos.bicep",
+        "'Requests'\n        enabled: true",
+        "'Requests'\n        enabled: false",
+        "is off",
+    ),
+    "replicas of its own": ("app.bicep", "maxReplicas: int(maxReplicas)", "maxReplicas: 3", "asked for"),
+    "a locked account": ("modules/cosmos.bicep", "Access: 'Enabled'", "Access: 'Disabled'", "publicNetworkAccess"),
+    "a locked registration": ("modules/bot.bicep", "Access: 'Enabled'", "Access: 'Disabled'", "publicNetworkAccess"),
     "an old API": ("modules/cosmos.bicep", "@2025-04-15", "@2020-04-01", "version"),
     "silent logs": ("modules/environment.bicep", "scope: apps", "scope: resourceGroup", "resourceGroup"),
     "no workspace": ("modules/cosmos.bicep", "    workspaceId: workspaceId\n", "", "workspaceId"),
@@ -105,6 +119,14 @@ BROKEN_BLOB = {
     "public blobs": ("modules/storage.bicep", "publicAccess: 'None'", "publicAccess: 'Blob'", "publicAccess"),
     "TLS 1.0": ("modules/storage.bicep", "TLS1_2", "TLS1_0", "minimumTls"),
     "HTTP to blobs": ("modules/storage.bicep", "HttpsTrafficOnly: true", "HttpsTrafficOnly: false", "HttpsTraffic"),
+    "locked blobs": ("modules/storage.bicep", "Access: 'Enabled'", "Access: 'Disabled'", "publicNetworkAccess"),
+    "blobs for no network": ("modules/storage.bicep", "Action: 'Allow'", "Action: 'Deny'", "defaultAction"),
+    "metrics that are off": (
+        "modules/storage.bicep",
+        "'Transaction'\n        enabled: true",
+        "'Transaction'\n        enabled: false",
+        "is off",
+    ),
     "a whole account": ("modules/storage.bicep", "scope: container", "scope: account", "more than"),
     "early deletion": ("modules/storage.bicep", "conversationDays + 1", "conversationDays", "still read"),
     "deletion unasked": ("modules/storage.bicep", "enabled: expireUserDays > 0", "enabled: true", "forget-users"),
