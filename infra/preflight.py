@@ -23,6 +23,7 @@ _NUMBERS = {
 _CHOICES = {
     "STORAGE_BACKEND": ("cosmos", "blob"),
     "COSMOS_MODE": ("serverless", "autoscale"),
+    "STORAGE_SKU": ("Standard_ZRS", "Standard_LRS"),
     "BOT_APP_TYPE": ("UserAssignedMSI", "SingleTenant"),
 }  # the first is the default
 

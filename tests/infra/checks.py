@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -99,6 +100,14 @@ def throughput(made: Production) -> Iterator[str]:
             yield f"{container}: neither serverless nor autoscale, or both"
 
 
+def one_at_a_time(made: Production) -> Iterator[str]:
+    """What is changed in a Cosmos DB account waits for what was changed before: at once, the account refuses some."""
+    prefix = "Microsoft.DocumentDB/databaseAccounts/sql"
+    for before, each in pairwise(each for each in made.whole.resources if each.kind.startswith(prefix)):
+        if before.ref() not in map(str, [*(each["dependsOn"] or ()), each["parent"]]):
+            yield f"{each}: it does not wait for {before}"
+
+
 def forgetting(made: Production) -> Iterator[str]:
     """The lifecycle rules hit the documents that expire, and not a day too early."""
     for policy in made.whole.of("Microsoft.Storage/storageAccounts/managementPolicies"):
@@ -159,6 +168,7 @@ CHECKS: Final[tuple[Callable[[Production], Iterator[str]], ...]] = (
     replicas,
     registration,
     throughput,
+    one_at_a_time,
     forgetting,
     diagnostics,
     telemetry,

@@ -28,6 +28,7 @@ REFUSED = {
     "a registration without a password": ({**OWN_REGISTRATION, "BOT_APP_PASSWORD": ""}, "needs"),
     "a password for an identity": ({"BOT_APP_PASSWORD": "x"}, "UserAssignedMSI|are for"),
     "an unknown storage": ({"STORAGE_BACKEND": "sqlite"}, "cosmos"),
+    "an unknown redundancy": ({"STORAGE_SKU": "Premium_LRS"}, "Standard_ZRS"),
     "an unknown mode": ({"COSMOS_MODE": "free"}, "serverless"),
     "a negative expiry": ({"EXPIRE_USER_DAYS": "-1"}, "EXPIRE_USER_DAYS|expireUserDays"),
     "an expiry past the ttl": ({"EXPIRE_CONVERSATION_DAYS": "30000"}, "24855"),

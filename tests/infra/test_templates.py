@@ -50,6 +50,22 @@ def test_every_resource_is_of_azures_published_types(form: dict[str, str]) -> No
     assert [said for resource in up(form).whole.resources for said in azure_types.problems(resource)] == []
 
 
+def test_another_identity_is_another_registration_as_none_can_change_its_own() -> None:
+    def name(form: dict[str, str]) -> str:
+        return str(up(form).main.of("Microsoft.BotService/botServices")[0]["name"])
+
+    another = {**OWN_REGISTRATION, "BOT_APP_ID": "44444444-0000-0000-0000-000000000000"}
+    assert len({name({}), name(OWN_REGISTRATION), name(another)}) == 3
+    assert name({}) == name({"STORAGE_BACKEND": "blob"})
+
+
+def test_a_region_without_zones_can_have_blob_storage() -> None:
+    [account] = up({"STORAGE_BACKEND": "blob", "STORAGE_SKU": "Standard_LRS"}).main.of(
+        "Microsoft.Storage/storageAccounts"
+    )
+    assert account["sku.name"] == "Standard_LRS"
+
+
 def test_a_production_without_a_registration_of_its_own_has_no_secret_at_all() -> None:
     made = up({})
     assert made.app.of("Microsoft.App/containerApps")[0]["properties.configuration.secrets"] == []
@@ -72,6 +88,7 @@ BROKEN = {
     "no TTL": ("modules/cosmos.bicep", "      defaultTtl: -1\n", "", "defaultTtl"),
     "account-wide data": ("modules/cosmos.bicep", "/dbs/${database.name}/colls/${container.name}", "", "more than"),
     "a second right": ("modules/cosmos.bicep", "databaseAccounts/readMetadata'", "databaseAccounts/*'", "metadata"),
+    "changes at once": ("modules/cosmos.bicep", "  dependsOn: [\n    appData\n  ]\n", "", "does not wait"),
     "both modes": ("modules/cosmos.bicep", "options: mode == 'autoscale'", "options: mode != ''", "or both"),
     "a stranger's role": ("modules/registry.bicep", "7f951dda", "8311e382", "more than"),
     "no scope": ("modules/registry.bicep", "  scope: registry\n  name: guid", "  name: guid", "more than"),
@@ -152,6 +169,15 @@ UNTYPED = {
     "another kind of channel": ("modules/bot.bicep", "channelName: 'MsTeamsChannel'", "channelName: 'Teams'", "Teams"),
     "a version that never was": ("modules/bot.bicep", "@2022-09-15", "@2022-09-16", "no API version"),
     "a list for a number": ("modules/monitoring.bicep", "InDays: 30", "InDays: [\n      30\n    ]", "cannot be [30]"),
+    "a number past the limit": ("modules/cosmos.bicep", "version: 2\n", "version: 3\n", "maxValue 2"),
+    "a name too long": (
+        "main.bicep",
+        "'crbot${token}'",
+        "'the0container0registry0of0the0state0bot0${token}'",
+        "maxLength 50",
+    ),
+    "a name of other letters": ("main.bicep", "'cosmos-bot-", "'Cosmos_bot-", "pattern"),
+    "a name too short": ("modules/monitoring.bicep", "'log-bot-${token}'", "'l'", "minLength 4"),
     "something read-only": ("modules/identity.bicep", "  tags: tags\n", "  tags: tags\n  id: name\n", "read-only"),
 }
 
