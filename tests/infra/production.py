@@ -87,16 +87,25 @@ def parameters(file: Path, known: Mapping[str, str], template: Path | None = Non
 
     Args:
         template: gives the types that azd converts the texts to: it does so for main.bicep only.
+
+    Raises `TemplateError` where a value is not what the file, or the template, can hold: azd puts it in as it is.
     """
-    text = _VARIABLE.sub(lambda found: json.dumps(known.get(found[1]) or found[2] or "")[1:-1], file.read_text())
-    given = {name: each["value"] for name, each in json.loads(text)["parameters"].items()}
+    text = _VARIABLE.sub(lambda found: known.get(found[1]) or found[2] or "", file.read_text())
+    try:
+        given = {name: each["value"] for name, each in json.loads(text)["parameters"].items()}
+    except (ValueError, KeyError, TypeError) as error:
+        raise TemplateError(f"{file.name} is not JSON any more: {error}") from None
     defaults = declared(template) if template else {}
-    return {name: int(value) if type(defaults.get(name)) is int else value for name, value in given.items()}
+    return {name: _converted(value, defaults.get(name)) for name, value in given.items()}
 
 
 def variables_of(file: Path) -> dict[str, str | None]:
     """Return the variables that a parameter file names, and their defaults."""
     return {found[1]: found[2] for found in _VARIABLE.finditer(file.read_text())}
+
+
+def _converted(value: Any, default: Any) -> Any:
+    return int(value) if type(default) is int and re.fullmatch(r"-?[0-9]+", str(value)) else value
 
 
 def _of_azure(value: Any) -> Any:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from infra.preflight import problems
+from infra.preflight import problems, unprovisioned
 from tests.infra.bicep import TemplateError
 from tests.infra.conftest import Break
 from tests.infra.production import INFRA, OWN_REGISTRATION, ROOT, up, variables_of
@@ -50,9 +50,68 @@ def test_what_cannot_work_is_refused_by_the_first_template_too(variables: dict[s
     assert "main.bicep" in str(refused.value)
 
 
-@pytest.mark.parametrize("text", ["two", "2.5", "٢", "1e1", "9" * 5000])
+@pytest.mark.parametrize("text", ["two", "2.5", "٢", "1e1", "9" * 5000, " 3", "3\n", "03", "+3"])
 def test_a_number_that_is_none_is_refused(text: str) -> None:
     assert list(problems({"MIN_REPLICAS": text})) == ["MIN_REPLICAS must be a whole number from 1 to 1000."]
+
+
+@pytest.mark.parametrize("password", ['a"b', "a\\b", "a\nb"])
+def test_a_password_that_would_break_the_parameter_file_is_refused_before_it_does(password: str) -> None:
+    variables = {**OWN_REGISTRATION, "BOT_APP_PASSWORD": password}
+    found = " ".join(problems(variables))
+    assert "BOT_APP_PASSWORD" in found
+    assert password not in found
+    try:
+        held = up(variables).environment["MicrosoftAppPassword"]
+    except TemplateError as error:
+        held = str(error)
+    assert held != password
+
+
+@pytest.mark.parametrize("name", ["STORAGE_BACKEND", "BOT_APP_TYPE", "BOT_APP_ID", "BOT_APP_PASSWORD", "MIN_REPLICAS"])
+def test_spaces_around_a_value_are_refused_as_azd_would_hand_them_on(name: str) -> None:
+    right = {**OWN_REGISTRATION, "STORAGE_BACKEND": "cosmos", "MIN_REPLICAS": "2"}
+    assert list(problems(right)) == []
+    assert all(name in sentence for sentence in problems({**right, name: f"{right[name]} "}))
+    assert list(problems({**right, name: f" {right[name]}"}))
+
+
+@pytest.mark.parametrize("text", ["bot", "11111111-2222-3333-4444", "11111111222233334444555555555555"])
+@pytest.mark.parametrize("name", ["BOT_APP_ID", "DEVELOPER_PRINCIPAL_ID"])
+def test_an_id_that_is_no_guid_is_refused(name: str, text: str) -> None:
+    [sentence] = problems({**OWN_REGISTRATION, name: text})
+    assert sentence.startswith(f"{name} must be a GUID")
+
+
+PROVISIONED = {"BOT_APP_NAME": "ca-bot-1", "BOT_CLIENT_ID": OWN_REGISTRATION["BOT_APP_ID"]}
+ON_COSMOS = PROVISIONED | {"BOT_COSMOS_ENDPOINT": "https://name.documents.azure.com:443/"}
+ON_BLOB = PROVISIONED | {"BOT_BLOB_ACCOUNT_URL": "https://name.blob.core.windows.net/"}
+CHANGED = {
+    "to blobs": {**ON_COSMOS, "STORAGE_BACKEND": "blob"},
+    "to Cosmos DB": ON_BLOB,
+    "to another registration": {
+        **ON_COSMOS,
+        **OWN_REGISTRATION,
+        "BOT_APP_ID": "44444444-0000-0000-0000-000000000000",
+    },
+}
+
+
+@pytest.mark.parametrize("variables", CHANGED.values(), ids=CHANGED.keys())
+def test_a_choice_that_was_not_provisioned_is_not_deployed(variables: dict[str, str]) -> None:
+    [sentence] = unprovisioned(variables)
+    assert "run `azd provision` first" in sentence
+    assert list(problems(variables)) == []  # provisioning is what mends it
+    assert hook("deploy", env=variables).returncode == 1
+    assert hook(env=variables).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "variables", [{}, ON_COSMOS, {**ON_BLOB, "STORAGE_BACKEND": "blob"}, {**ON_COSMOS, **OWN_REGISTRATION}]
+)
+def test_what_was_provisioned_is_deployed(variables: dict[str, str]) -> None:
+    assert list(unprovisioned(variables)) == []
+    assert hook("deploy", env=variables).returncode == 0
 
 
 @pytest.mark.parametrize("variables", [{}, {"COSMOS_MODE": "autoscale"}, {"STORAGE_BACKEND": "blob"}, OWN_REGISTRATION])
@@ -60,9 +119,14 @@ def test_what_works_passes(variables: dict[str, str]) -> None:
     assert list(problems(variables)) == []
 
 
+def hook(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(INFRA / "preflight.py"), *arguments]
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+
+
 def test_the_hook_stops_azd_with_the_sentence() -> None:
     env = {"COSMOS_MAX_THROUGHPUT": "4000", "MIN_REPLICAS": "11"}
-    ran = subprocess.run([sys.executable, INFRA / "preflight.py"], env=env, capture_output=True, text=True, check=False)
+    ran = hook(env=env)
     assert ran.returncode == 1
     assert len(ran.stderr.splitlines()) == 2
     assert all(line.startswith("state bot: ") for line in ran.stderr.splitlines())
@@ -130,9 +194,12 @@ def azd_problems(file: Path) -> list[str]:
     for hook in project["hooks"].values():
         wanted += [ROOT / system["run"].split()[1] for system in hook.values()]
     missing = [f"{path} is not there" for path in wanted if not path.is_file()]
-    return missing + [
-        f"{hook} does not check" for hook in ("preprovision", "predeploy") if hook not in project["hooks"]
-    ]
+    for hook, arguments in {"preprovision": [], "predeploy": ["deploy"]}.items():
+        said = [system["run"].split()[2:] for system in project["hooks"].get(hook, {}).values()]
+        missing += [] if said == [arguments, arguments] else [f"{hook} does not check"]
+    if project["requiredVersions"]["azd"] != ">= 1.23.2":
+        missing.append("older versions of azd do not deploy a Bicep file of a service")
+    return missing
 
 
 def test_azd_finds_what_its_project_names() -> None:
@@ -146,6 +213,8 @@ def test_azd_finds_what_its_project_names() -> None:
         ("infra/Dockerfile", "Dockerfile"),
         ("preflight.py", "check.py"),
         ("preprovision", "postup"),
+        ("preflight.py deploy", "preflight.py"),
+        (">= 1.23.2", ">= 1.20.0"),
     ],
 )
 def test_a_project_that_names_something_else_is_found(tmp_path: Path, old: str, new: str) -> None:
