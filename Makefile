@@ -59,13 +59,18 @@ demo-scale-out: $(VENV)/.dev
 clean:
 	rm -rf $(VENV) $(NEWEST) $(CHECKERS) infra/local/node_modules tests/clients/node_modules
 
-# Of requirements.txt and requirements-dev.txt, the versions that were tested; `make lock` takes the newest allowed.
+# Of each requirements file, the versions that were tested; `make lock` takes the newest allowed. The image's additions come
+# last: they are installed together with requirements.lock, and take its versions where both have one.
 lock: $(VENV)/.dev
 	$(VENV)/bin/python $(PIP) uv
-	@for file in requirements requirements-dev; do \
-		$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+	@for file in requirements requirements-dev infra/requirements-azure; do \
+		case $$file in \
+			infra/*) agreed="--constraints requirements.lock"; what="What the image has besides requirements.lock,";; \
+			*) agreed=; what="The versions that the tests run on,";; \
+		esac; \
+		$(VENV)/bin/uv pip compile --quiet --upgrade $$agreed --universal --python-version 3.11 --generate-hashes --no-header \
 			--no-annotate --no-emit-index-url --no-emit-find-links $$file.txt -o $$file.lock.new || exit 1; \
-		echo "# The versions that the tests run on, with the hashes of their files: made by \`make lock\` from $$file.txt." \
+		echo "# $$what with the hashes of their files: made by \`make lock\` from $$file.txt." \
 			| cat - $$file.lock.new > $$file.lock; rm $$file.lock.new; done
 
 $(VENV)/.run: requirements.lock | $(VENV)/bin/python

@@ -30,6 +30,13 @@ param cosmosMode string = 'serverless'
 @maxValue(1000000)
 param cosmosMaxThroughput int = 0
 
+@description('Blob Storage in three zones (ZRS), or in one (LRS) in a region that has no zones.')
+@allowed([
+  'Standard_ZRS'
+  'Standard_LRS'
+])
+param storageSku string = 'Standard_ZRS'
+
 @description('Who the bot is to the channels: the managed identity made here, or an app registration of yours. MultiTenant registrations cannot be created any more.')
 @allowed([
   'UserAssignedMSI'
@@ -80,6 +87,8 @@ var refusedRegistration = ownRegistration && (empty(botAppId) || empty(botAppPas
 var refusedIdentity = !ownRegistration && (!empty(botAppId) || !empty(botAppPassword)) ? 'botAppId and botAppPassword are for botAppType SingleTenant. ' : ''
 
 var token = toLower(uniqueString(subscription().id, environmentName, location))
+// Who a registration is can never be changed: for another one there is another registration.
+var botToken = toLower(uniqueString(subscription().id, environmentName, location, botAppType, botAppId))
 var appName = 'ca-bot-${token}'
 var tags = {
   'azd-env-name': environmentName
@@ -155,6 +164,7 @@ module storage 'modules/storage.bicep' = if (storageBackend == 'blob') {
     name: 'stbot${token}'
     location: location
     tags: tags
+    sku: storageSku
     expireConversationDays: expireConversationDays
     expirePrivateDays: expirePrivateDays
     expireUserDays: expireUserDays
@@ -179,7 +189,7 @@ module bot 'modules/bot.bicep' = {
   name: 'bot'
   scope: group
   params: {
-    name: 'bot-${token}'
+    name: 'bot-${botToken}'
     tags: tags
     endpoint: 'https://${appName}.${apps.outputs.defaultDomain}/api/messages'
     appType: botAppType

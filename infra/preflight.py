@@ -2,13 +2,18 @@
 
 azd runs it (azure.yaml) with its environment's variables; by hand: `python infra/preflight.py`. What is wrong is said
 on stderr, a sentence a line, and the exit code is 1. main.bicep refuses the same for whoever deploys without azd.
+With `deploy` it also refuses to deploy the app with choices that were made after the last `azd provision`.
+
+azd writes the values into JSON as they are, and app.bicep takes them as texts: so their spelling matters here.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 DAYS = 24_855  # the most that the seconds of an item's ttl, a 32-bit number, can hold
 REPLICAS = 1_000
@@ -23,13 +28,17 @@ _NUMBERS = {
 _CHOICES = {
     "STORAGE_BACKEND": ("cosmos", "blob"),
     "COSMOS_MODE": ("serverless", "autoscale"),
+    "STORAGE_SKU": ("Standard_ZRS", "Standard_LRS"),
     "BOT_APP_TYPE": ("UserAssignedMSI", "SingleTenant"),
 }  # the first is the default
+_GUIDS: Final = ("BOT_APP_ID", "DEVELOPER_PRINCIPAL_ID")
+_GUID: Final = re.compile("[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+_IN_JSON: Final = re.compile(r'[^"\\\x00-\x1f]*')
 
 
 def problems(env: Mapping[str, str]) -> Iterator[str]:
     """Yield a sentence for everything that is wrong in `env`; an empty variable counts as unset."""
-    given = {name: value.strip() for name, value in env.items() if value.strip()}
+    given = {name: value for name, value in env.items() if value}
     chosen = {name: given.get(name, choices[0]) for name, choices in _CHOICES.items()}
     for name, choices in _CHOICES.items():
         if chosen[name] not in choices:
@@ -42,10 +51,16 @@ def problems(env: Mapping[str, str]) -> Iterator[str]:
     numbers: dict[str, int] = {}
     for name, (default, least, most) in _NUMBERS.items():
         text = given.get(name, str(default))
-        if text.isascii() and text.isdigit() and least <= int(text[:9]) <= most:
+        if re.fullmatch("0|[1-9][0-9]{0,8}", text) and least <= int(text) <= most:
             numbers[name] = int(text)
         else:
             yield f"{name} must be a whole number from {least} to {most}."
+    for name in _GUIDS:
+        if name in given and not _GUID.fullmatch(given[name]):
+            yield f"{name} must be a GUID, as 11111111-2222-3333-4444-555555555555."
+    password = given.get("BOT_APP_PASSWORD", "")
+    if password != password.strip() or not _IN_JSON.fullmatch(password):
+        yield "BOT_APP_PASSWORD must have no quotation mark, backslash or line break in it, and no space at its ends."
     yield from _together(given, chosen, numbers)
 
 
@@ -64,13 +79,24 @@ def _together(given: Mapping[str, str], chosen: Mapping[str, str], numbers: Mapp
         yield f"{' and '.join(own)} would not be used: BOT_APP_TYPE=UserAssignedMSI has no password and its own id."
 
 
-def main() -> int:
+def unprovisioned(env: Mapping[str, str]) -> Iterator[str]:
+    """Yield a sentence for what `env` chooses and the last `azd provision` did not make; nothing before the first."""
+    if not env.get("BOT_APP_NAME"):
+        return
+    backend = env.get("STORAGE_BACKEND") or "cosmos"
+    if not env.get("BOT_BLOB_ACCOUNT_URL" if backend == "blob" else "BOT_COSMOS_ENDPOINT"):
+        yield f"STORAGE_BACKEND is {backend}, which is not there yet: run `azd provision` first."
+    if env.get("BOT_APP_TYPE") == "SingleTenant" and env.get("BOT_CLIENT_ID") != env.get("BOT_APP_ID"):
+        yield "BOT_APP_ID is not that of the Azure Bot: run `azd provision` first."
+
+
+def main(arguments: Sequence[str]) -> int:
     """Check the process's environment; return the exit code."""
-    found = list(problems(os.environ))
+    found = [*problems(os.environ), *(unprovisioned(os.environ) if arguments == ["deploy"] else ())]
     for sentence in found:
         print(f"state bot: {sentence}", file=sys.stderr)
     return 1 if found else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

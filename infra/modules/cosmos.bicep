@@ -96,9 +96,13 @@ resource container 'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/container
   }
 }
 
+// One after the other, the container first: an account answers 412 or 409 to changes that come at the same time.
 resource metadataReader 'Microsoft.DocumentDB/databaseAccounts/sqlRoleDefinitions@2025-04-15' = {
   parent: account
   name: guid(account.id, 'metadata-reader')
+  dependsOn: [
+    container
+  ]
   properties: {
     roleName: 'Account metadata reader'
     type: 'CustomRole'
@@ -118,6 +122,9 @@ resource metadataReader 'Microsoft.DocumentDB/databaseAccounts/sqlRoleDefinition
 resource appData 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2025-04-15' = {
   parent: account
   name: guid(container.id, appPrincipalId, dataContributor)
+  dependsOn: [
+    metadataReader
+  ]
   properties: {
     roleDefinitionId: '${account.id}/sqlRoleDefinitions/${dataContributor}'
     principalId: appPrincipalId
@@ -128,6 +135,9 @@ resource appData 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2025-
 resource appMetadata 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2025-04-15' = {
   parent: account
   name: guid(account.id, appPrincipalId, 'metadata-reader')
+  dependsOn: [
+    appData
+  ]
   properties: {
     roleDefinitionId: metadataReader.id
     principalId: appPrincipalId
@@ -138,6 +148,9 @@ resource appMetadata 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2
 resource developerData 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2025-04-15' = if (!empty(developerPrincipalId)) {
   parent: account
   name: guid(container.id, developerPrincipalId, dataContributor)
+  dependsOn: [
+    appMetadata
+  ]
   properties: {
     roleDefinitionId: '${account.id}/sqlRoleDefinitions/${dataContributor}'
     principalId: developerPrincipalId
@@ -148,6 +161,9 @@ resource developerData 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments
 resource developerMetadata 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2025-04-15' = if (!empty(developerPrincipalId)) {
   parent: account
   name: guid(account.id, developerPrincipalId, 'metadata-reader')
+  dependsOn: [
+    developerData
+  ]
   properties: {
     roleDefinitionId: metadataReader.id
     principalId: developerPrincipalId

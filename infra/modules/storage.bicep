@@ -2,6 +2,12 @@
 param name string
 param location string
 param tags object
+
+@allowed([
+  'Standard_ZRS'
+  'Standard_LRS'
+])
+param sku string
 param expireConversationDays int
 param expirePrivateDays int
 param expireUserDays int
@@ -19,13 +25,13 @@ var blobDataContributor = 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
 resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
   // checkov:skip=CKV_AZURE_35: the addresses that Container Apps call from change; there are no keys, only Entra roles
   // checkov:skip=CKV_AZURE_59: a private endpoint needs a virtual network; there are no keys, only Entra roles
-  // checkov:skip=CKV_AZURE_206: three zones hold it; a second region would lag behind what a turn has committed
+  // checkov:skip=CKV_AZURE_206: three zones or racks hold it; a second region would lag behind what a turn has committed
   name: name
   location: location
   tags: tags
   kind: 'StorageV2'
   sku: {
-    name: 'Standard_ZRS'
+    name: sku
   }
   properties: {
     accessTier: 'Hot'

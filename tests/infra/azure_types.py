@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 from tests.infra.bicep import Later
+from tests.infra.deployment import Resource
 from tests.infra.production import ROOT
-from tests.infra.template import Resource
 
 FOLDER: Final = Path(os.environ.get("AZURE_TYPES") or ROOT.parent / "shared" / "azure-types")
 OF_BICEP: Final = {"parent", "scope", "dependsOn"}  # said of a resource to Bicep, not to Azure
 NOT_AMONG_THEM: Final = {"Microsoft.Resources/resourceGroups"}  # of the data; it has a name, a location and tags
 _REQUIRED, _READ_ONLY = 1, 2
+_LIMITS: Final = ("minValue", "maxValue", "minLength", "maxLength", "pattern")
+_PLACE_OF_LATER: Final = re.compile("<[^<>]+>")  # its text will be longer or shorter: such a value cannot be judged
 
 Type = dict[str, Any]
 
@@ -64,6 +67,8 @@ class _Check:
                 if not isinstance(value, list):
                     yield f"{where} is no list"
                     return
+                if not _within(len(value), kind, "Length"):
+                    yield f"{where} has {len(value)} items; expected {self._named(kind)}"
                 for number, item in enumerate(value):
                     yield from self.value(item, kind["itemType"], f"{where}[{number}]")
             case _:
@@ -104,17 +109,28 @@ class _Check:
                 named = [each for each in map(self._type, kind["elements"]) if each["$type"] != "StringType"]
                 return any(self._fits(value, each) for each in named)
             case "IntegerType":  # the types have no fractions; json('0.5') is how Bicep says one
-                return isinstance(value, int | float) and not isinstance(value, bool)
+                return isinstance(value, int | float) and not isinstance(value, bool) and _within(value, kind, "Value")
             case "BooleanType":
                 return isinstance(value, bool)
             case "StringType":
-                return isinstance(value, str)
+                return isinstance(value, str) and (bool(_PLACE_OF_LATER.search(value)) or _spelled(value, kind))
         raise ValueError(f"a type of an unknown kind: {kind['$type']}")
 
     def _named(self, kind: Type) -> str:
         if kind["$type"] == "UnionType":
             return " or ".join(self._named(self._type(each)) for each in kind["elements"])
-        return repr(kind["value"]) if "value" in kind else str(kind["$type"].removesuffix("Type").lower())
+        if "value" in kind:
+            return repr(kind["value"])
+        limits = [f"{name} {kind[name]}" for name in _LIMITS if name in kind]
+        return " ".join([str(kind["$type"].removesuffix("Type").lower()), *limits])
 
     def _type(self, reference: Type) -> Type:
         return self._types[int(reference["$ref"].removeprefix("#/"))]
+
+
+def _within(number: float, kind: Type, what: str) -> bool:
+    return bool(kind.get(f"min{what}", number) <= number <= kind.get(f"max{what}", number))
+
+
+def _spelled(text: str, kind: Type) -> bool:
+    return _within(len(text), kind, "Length") and bool(re.search(kind.get("pattern", ""), text))

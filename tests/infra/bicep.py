@@ -29,14 +29,18 @@ class Later:
     """A value that only the deployment knows, as `account.properties.documentEndpoint`.
 
     Attributes:
+        path: as the template's text has it, the resource's symbol first.
         name: of a resource, which is known; None for anything else.
+        owner: kind and name of the resource that it is of, the same in every file.
     """
 
     path: str
     name: Any = None
+    owner: str = ""
 
     def __str__(self) -> str:
-        return f"<{self.path}>"
+        symbol, dot, rest = self.path.partition(".")
+        return f"<{self.owner or symbol}{dot}{rest}>"
 
 
 def parse(code: str) -> Node:
@@ -108,7 +112,7 @@ def _member(node: Node, lookup: Lookup, *further: str) -> Any:
     value = evaluate(held, lookup)
     for name in names:
         if isinstance(value, Later):
-            value = value.name if name == "name" and value.name else Later(f"{value.path}.{name}")
+            value = value.name if name == "name" and value.name else Later(f"{value.path}.{name}", owner=value.owner)
         elif isinstance(value, Mapping) and name in value:
             value = value[name]
         else:

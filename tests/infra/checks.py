@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
+from pathlib import Path
 from typing import Final
 
 from config import Settings
 from storage.keys import blob_name
-from tests.infra.demands import (
-    ACR_PULL,
-    API_VERSIONS,
-    BLOB_DATA_CONTRIBUTOR,
-    COSMOS_DATA_CONTRIBUTOR,
-    EXPIRES,
-    MUST_BE,
-    STOP_MARGIN,
-    WATCHED,
-)
-from tests.infra.production import Production
-from tests.infra.template import Resource
+from tests.infra.access import one_identity, roles, secrets
+from tests.infra.bicep import TemplateError
+from tests.infra.demands import API_VERSIONS, EXPIRES, MUST_BE, STOP_MARGIN, WATCHED
+from tests.infra.deployment import Resource
+from tests.infra.production import Production, up
 
 
-def all_problems(made: Production) -> list[str]:
-    """Return what every check says."""
-    return [said for check in CHECKS for said in check(made)]
+def problems(infra: Path, form: Mapping[str, str]) -> list[str]:
+    """Return everything that is wrong with a form of the templates in `infra`."""
+    try:
+        made = up(form, infra)
+        return [said for check in CHECKS for said in check(made)]
+    except TemplateError as error:
+        return [str(error)]
 
 
 def fixed_values(made: Production) -> Iterator[str]:
@@ -42,28 +41,6 @@ def api_versions(made: Production) -> Iterator[str]:
             yield f"{resource}: version {resource.version}, expected {API_VERSIONS.get(kind)}"
 
 
-def least_roles(made: Production) -> Iterator[str]:
-    """Data only, and no further than one registry or one container."""
-    allowed = {ACR_PULL: "Microsoft.ContainerRegistry/registries", BLOB_DATA_CONTRIBUTOR: "blobServices/containers"}
-    kinds = {(resource.file, resource.symbol): resource.kind for resource in made.whole.resources}
-    for each in made.whole.of("Microsoft.Authorization/roleAssignments"):
-        role, scope = (
-            each["properties.roleDefinitionId"].rpartition("/")[2],
-            getattr(each["scope"], "path", "all of it"),
-        )
-        if role not in allowed or not kinds.get((each.file, scope), "").endswith(allowed[role]):
-            yield f"{each}: role {role} on {scope} is more than the bot needs"
-    own = [role for role in made.whole.resources if role.kind.endswith("/sqlRoleDefinitions")]
-    for role in own:
-        if role["properties.permissions"] != [{"dataActions": ["Microsoft.DocumentDB/databaseAccounts/readMetadata"]}]:
-            yield f"{role}: may do more than read metadata"
-    for each in made.whole.of("Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments"):
-        role, scope = str(each["properties.roleDefinitionId"]), str(each["properties.scope"])
-        of_container = role.endswith(f"/{COSMOS_DATA_CONTRIBUTOR}") and "/colls/" in scope
-        if not of_container and role not in [f"<{definition.symbol}.id>" for definition in own]:
-            yield f"{each}: role {role} on {scope} is more than the bot needs"
-
-
 def replicas(made: Production) -> Iterator[str]:
     """Probes, scale and stop of the container."""
     [app] = made.app.of("Microsoft.App/containerApps")
@@ -80,13 +57,13 @@ def replicas(made: Production) -> Iterator[str]:
         needed = Settings().shutdown_timeout + STOP_MARGIN
         yield f"{app}: it is killed after {stop} s; the bot may need {needed:.0f} s to stop"
     scale = app["properties.template.scale"]
+    asked = made.parameters["minReplicas"], made.parameters["maxReplicas"]
+    if (scale["minReplicas"], scale["maxReplicas"]) != asked:
+        yield f"{app}: {scale['minReplicas']} to {scale['maxReplicas']} replicas, {asked} are asked for"
     if scale["minReplicas"] < 2:
         yield f"{app}: one replica alone cannot be replaced without a gap"
     if not any(int(rule.get("http", {}).get("metadata", {}).get("concurrentRequests", 0)) for rule in scale["rules"]):
         yield f"{app}: nothing scales it on concurrent requests"
-    pulls = [each for each in app["properties.configuration.registries"] if each.get("identity")]
-    if not pulls or any("passwordSecretRef" in each for each in pulls):
-        yield f"{app}: the image must be pulled with the identity"
 
 
 def registration(made: Production) -> Iterator[str]:
@@ -98,16 +75,18 @@ def registration(made: Production) -> Iterator[str]:
         yield f"{bot}: {kind} registrations cannot be created any more"
     if kind != made.environment.get("MicrosoftAppType"):
         yield f"{bot}: it is {kind}, the bot believes to be {made.environment.get('MicrosoftAppType')}"
-    if (kind == "UserAssignedMSI") != bool(bot["properties.msaAppMSIResourceId"]):
-        yield f"{bot}: msaAppMSIResourceId goes with UserAssignedMSI, and with nothing else"
     if not bot["properties.msaAppTenantId"]:
         yield f"{bot}: it needs its tenant"
     endpoint = bot["properties.endpoint"]
     if not (endpoint.startswith(f"https://{app['name']}.<") and endpoint.endswith("/api/messages")):
         yield f"{bot}: the endpoint {endpoint} is not the bot's"
-    channels = {each["name"] for each in made.whole.of("Microsoft.BotService/botServices/channels")}
-    if channels != {"MsTeamsChannel", "WebChatChannel"}:
+    channels = {each["name"]: each["properties.properties"] for each in made.whole.of(f"{bot.kind}/channels")}
+    if channels.keys() != {"MsTeamsChannel", "WebChatChannel"}:
         yield f"{bot}: its channels are {sorted(channels)}"
+    for name, channel in channels.items():
+        parts = channel.get("sites", [channel])
+        if not parts or any(part["isEnabled"] is not True for part in parts):
+            yield f"{bot}: {name} is off"
 
 
 def throughput(made: Production) -> Iterator[str]:
@@ -119,6 +98,14 @@ def throughput(made: Production) -> Iterator[str]:
         serverless = {"name": "EnableServerless"} in account["properties.capabilities"]
         if serverless == bool(container["properties.options.autoscaleSettings.maxThroughput"]):
             yield f"{container}: neither serverless nor autoscale, or both"
+
+
+def one_at_a_time(made: Production) -> Iterator[str]:
+    """What is changed in a Cosmos DB account waits for what was changed before: at once, the account refuses some."""
+    prefix = "Microsoft.DocumentDB/databaseAccounts/sql"
+    for before, each in pairwise(each for each in made.whole.resources if each.kind.startswith(prefix)):
+        if before.ref() not in map(str, [*(each["dependsOn"] or ()), each["parent"]]):
+            yield f"{each}: it does not wait for {before}"
 
 
 def forgetting(made: Production) -> Iterator[str]:
@@ -143,6 +130,10 @@ def diagnostics(made: Production) -> Iterator[str]:
     """Everything that has logs sends them to the workspace."""
     settings = made.whole.of("Microsoft.Insights/diagnosticSettings")
     sent = {(each.file, each["scope"].path) for each in settings if each["properties.workspaceId"]}
+    for each in settings:
+        parts = [*(each["properties.logs"] or ()), *(each["properties.metrics"] or ())]
+        if not parts or any(part["enabled"] is not True for part in parts):
+            yield f"{each}: something of {each['scope']} is off"
     for resource in made.whole.resources:
         if resource.kind in WATCHED and (resource.file, resource.symbol) not in sent:
             yield f"{resource}: its logs go nowhere"
@@ -171,10 +162,13 @@ def _service(resource: Resource) -> str | None:
 CHECKS: Final[tuple[Callable[[Production], Iterator[str]], ...]] = (
     fixed_values,
     api_versions,
-    least_roles,
+    roles,
+    one_identity,
+    secrets,
     replicas,
     registration,
     throughput,
+    one_at_a_time,
     forgetting,
     diagnostics,
     telemetry,

@@ -44,6 +44,7 @@ MUST_BE: Final[Mapping[str, Mapping[str, Any]]] = {
         "properties.configuration.ingress.external": True,
     },
     "Microsoft.App/managedEnvironments": {"properties.appLogsConfiguration.destination": "azure-monitor"},
+    "Microsoft.BotService/botServices": {"properties.publicNetworkAccess": "Enabled"},
     "Microsoft.ContainerRegistry/registries": {
         "properties.adminUserEnabled": False,
         "properties.anonymousPullEnabled": False,
@@ -54,6 +55,7 @@ MUST_BE: Final[Mapping[str, Mapping[str, Any]]] = {
         "properties.disableKeyBasedMetadataWriteAccess": True,
         "properties.enableMultipleWriteLocations": False,
         "properties.minimalTlsVersion": "Tls12",
+        "properties.publicNetworkAccess": "Enabled",  # the app has no private network: Entra roles are the gate
     },
     "Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers": {
         "properties.resource.partitionKey.paths": ["/id"],
@@ -65,6 +67,8 @@ MUST_BE: Final[Mapping[str, Mapping[str, Any]]] = {
         "properties.allowBlobPublicAccess": False,
         "properties.supportsHttpsTrafficOnly": True,
         "properties.minimumTlsVersion": "TLS1_2",
+        "properties.publicNetworkAccess": "Enabled",
+        "properties.networkAcls.defaultAction": "Allow",
     },
     "Microsoft.Storage/storageAccounts/blobServices/containers": {"properties.publicAccess": "None"},
 }

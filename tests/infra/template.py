@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
 from tree_sitter import Node
 
 from tests.infra.bicep import Later, TemplateError, evaluate, inside, parse, properties, source, walk
+from tests.infra.deployment import Deployment, Resource
 
 _TYPES: Final[Mapping[str, type]] = {"string": str, "int": int, "bool": bool, "array": list, "object": dict}
 _LIMITS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
@@ -19,45 +19,6 @@ _LIMITS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "minValue": lambda value, limit: bool(value >= limit),
     "maxValue": lambda value, limit: bool(value <= limit),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Resource:
-    """A resource that the deployment makes.
-
-    Attributes:
-        file: the template's name, and `symbol` its name in it.
-        kind: as `Microsoft.App/containerApps`; `version` the API's, a date.
-        body: what is said of it, `parent` and `scope` as `Later`.
-    """
-
-    file: str
-    symbol: str
-    kind: str
-    version: str
-    body: dict[str, Any]
-
-    def __str__(self) -> str:
-        return f"{self.file}: {self.symbol} ({self.kind})"
-
-    def __getitem__(self, path: str) -> Any:
-        """Return the value at `path`, names with dots between them, or None where there is none."""
-        value: Any = self.body
-        for name in path.split("."):
-            value = value.get(name) if isinstance(value, Mapping) else None
-        return value
-
-
-@dataclass(frozen=True, slots=True)
-class Deployment:
-    """What a template makes of its parameters, modules included."""
-
-    resources: list[Resource] = field(default_factory=list)
-    outputs: dict[str, Any] = field(default_factory=dict)
-
-    def of(self, kind: str) -> list[Resource]:
-        """Return the resources of one kind."""
-        return [resource for resource in self.resources if resource.kind == kind]
 
 
 def deploy(path: Path, parameters: Mapping[str, Any]) -> Deployment:
@@ -142,13 +103,15 @@ class _Template:
         if name not in given and not default:
             raise TemplateError(f"parameter {name} is missing")
         value = _typed(given[name] if name in given else evaluate(default[0], self.lookup), source(kind), name)
-        for decorator in inside(decorators) if decorators else ():
-            called, arguments = inside(inside(decorator)[0])
+        said = [inside(inside(decorator)[0]) for decorator in (inside(decorators) if decorators else ())]
+        for called, arguments in said:
             check = _LIMITS.get(source(called))
             if check and not isinstance(value, Later):
                 limit = evaluate(inside(arguments)[0], self.lookup)
                 if not check(value, limit):
                     raise TemplateError(f"parameter {name} is {value!r}; {source(called)} {limit}")
+        if "secure" not in (source(called) for called, _ in said):
+            self._deployment.shown[f"{self.path.name}: {name}"] = value
         return value
 
     def _resource(self, name: str, node: Node) -> Any:
@@ -159,7 +122,7 @@ class _Template:
         values = {each: evaluate(value, self.lookup) for each, value in properties(body, self.lookup)}
         if not any(child.type == "existing" for child in node.children):
             self._deployment.resources.append(Resource(self.path.name, name, kind, version, values))
-        return Later(name, values["name"])
+        return Later(name, values["name"], f"{kind}/{values['name']}")
 
     def _module(self, name: str, node: Node) -> Any:
         body = self._body(node)
@@ -169,6 +132,7 @@ class _Template:
         file = self.path.parent / str(evaluate(inside(node)[1], self.lookup))
         made = deploy(file, values.get("params", {}))
         self._deployment.resources.extend(made.resources)
+        self._deployment.shown.update(made.shown)
         return {"outputs": made.outputs, "name": values["name"]}
 
     def _body(self, node: Node) -> Node | None:

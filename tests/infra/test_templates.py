@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.infra import azure_types
-from tests.infra.bicep import TemplateError, parse
-from tests.infra.checks import all_problems
+from tests.infra.bicep import parse
+from tests.infra.checks import problems
 from tests.infra.conftest import Break
 from tests.infra.production import INFRA, OWN_REGISTRATION, up
 from tests.infra.template import text_files
@@ -34,14 +34,6 @@ needs_types = pytest.mark.skipif(
 )
 
 
-def problems(infra: Path, form: dict[str, str]) -> list[str]:
-    """Everything that is wrong with a form of the templates."""
-    try:
-        return all_problems(up(form, infra))
-    except TemplateError as error:
-        return [str(error)]
-
-
 @pytest.mark.parametrize("file", text_files(INFRA), ids=lambda file: file.name)
 def test_a_template_is_bicep(file: Path) -> None:
     parse(file.read_text())
@@ -56,6 +48,22 @@ def test_every_form_of_the_deployment_holds_what_it_must(form: dict[str, str]) -
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: " ".join(form.values()) or "as it comes")
 def test_every_resource_is_of_azures_published_types(form: dict[str, str]) -> None:
     assert [said for resource in up(form).whole.resources for said in azure_types.problems(resource)] == []
+
+
+def test_another_identity_is_another_registration_as_none_can_change_its_own() -> None:
+    def name(form: dict[str, str]) -> str:
+        return str(up(form).main.of("Microsoft.BotService/botServices")[0]["name"])
+
+    another = {**OWN_REGISTRATION, "BOT_APP_ID": "44444444-0000-0000-0000-000000000000"}
+    assert len({name({}), name(OWN_REGISTRATION), name(another)}) == 3
+    assert name({}) == name({"STORAGE_BACKEND": "blob"})
+
+
+def test_a_region_without_zones_can_have_blob_storage() -> None:
+    [account] = up({"STORAGE_BACKEND": "blob", "STORAGE_SKU": "Standard_LRS"}).main.of(
+        "Microsoft.Storage/storageAccounts"
+    )
+    assert account["sku.name"] == "Standard_LRS"
 
 
 def test_a_production_without_a_registration_of_its_own_has_no_secret_at_all() -> None:
@@ -80,6 +88,7 @@ BROKEN = {
     "no TTL": ("modules/cosmos.bicep", "      defaultTtl: -1\n", "", "defaultTtl"),
     "account-wide data": ("modules/cosmos.bicep", "/dbs/${database.name}/colls/${container.name}", "", "more than"),
     "a second right": ("modules/cosmos.bicep", "databaseAccounts/readMetadata'", "databaseAccounts/*'", "metadata"),
+    "changes at once": ("modules/cosmos.bicep", "  dependsOn: [\n    appData\n  ]\n", "", "does not wait"),
     "both modes": ("modules/cosmos.bicep", "options: mode == 'autoscale'", "options: mode != ''", "or both"),
     "a stranger's role": ("modules/registry.bicep", "7f951dda", "8311e382", "more than"),
     "no scope": ("modules/registry.bicep", "  scope: registry\n  name: guid", "  name: guid", "more than"),
@@ -94,6 +103,28 @@ BROKEN = {
     "MultiTenant": ("modules/bot.bicep", "msaAppType: appType", "msaAppType: 'MultiTenant'", "MultiTenant"),
     "no channel": ("modules/bot.bicep", "name: 'MsTeamsChannel'", "name: 'SkypeChannel'", "channels"),
     "another endpoint": ("main.bicep", "/api/messages'", "/api/message'", "endpoint"),
+    "a silent channel": ("modules/bot.bicep", "isEnabled: true\n      acc", "isEnabled: false\n      acc", "is off"),
+    "a silent web page": (
+        "modules/bot.bicep",
+        "isEnabled: true\n          isW",
+        "isEnabled: false\n          isW",
+        "is off",
+    ),
+    "logs that are off": (
+        "modules/environment.bicep",
+        "SystemLogs'\n        enabled: true",
+        "SystemLogs'\n        enabled: false",
+        "is off",
+    ),
+    "metrics that are off": (
+        "modules/cosmos.bicep",
+        "'Requests'\n        enabled: true",
+        "'Requests'\n        enabled: false",
+        "is off",
+    ),
+    "replicas of its own": ("app.bicep", "maxReplicas: int(maxReplicas)", "maxReplicas: 3", "asked for"),
+    "a locked account": ("modules/cosmos.bicep", "Access: 'Enabled'", "Access: 'Disabled'", "publicNetworkAccess"),
+    "a locked registration": ("modules/bot.bicep", "Access: 'Enabled'", "Access: 'Disabled'", "publicNetworkAccess"),
     "an old API": ("modules/cosmos.bicep", "@2025-04-15", "@2020-04-01", "version"),
     "silent logs": ("modules/environment.bicep", "scope: apps", "scope: resourceGroup", "resourceGroup"),
     "no workspace": ("modules/cosmos.bicep", "    workspaceId: workspaceId\n", "", "workspaceId"),
@@ -105,6 +136,14 @@ BROKEN_BLOB = {
     "public blobs": ("modules/storage.bicep", "publicAccess: 'None'", "publicAccess: 'Blob'", "publicAccess"),
     "TLS 1.0": ("modules/storage.bicep", "TLS1_2", "TLS1_0", "minimumTls"),
     "HTTP to blobs": ("modules/storage.bicep", "HttpsTrafficOnly: true", "HttpsTrafficOnly: false", "HttpsTraffic"),
+    "locked blobs": ("modules/storage.bicep", "Access: 'Enabled'", "Access: 'Disabled'", "publicNetworkAccess"),
+    "blobs for no network": ("modules/storage.bicep", "Action: 'Allow'", "Action: 'Deny'", "defaultAction"),
+    "metrics that are off": (
+        "modules/storage.bicep",
+        "'Transaction'\n        enabled: true",
+        "'Transaction'\n        enabled: false",
+        "is off",
+    ),
     "a whole account": ("modules/storage.bicep", "scope: container", "scope: account", "more than"),
     "early deletion": ("modules/storage.bicep", "conversationDays + 1", "conversationDays", "still read"),
     "deletion unasked": ("modules/storage.bicep", "enabled: expireUserDays > 0", "enabled: true", "forget-users"),
@@ -130,6 +169,15 @@ UNTYPED = {
     "another kind of channel": ("modules/bot.bicep", "channelName: 'MsTeamsChannel'", "channelName: 'Teams'", "Teams"),
     "a version that never was": ("modules/bot.bicep", "@2022-09-15", "@2022-09-16", "no API version"),
     "a list for a number": ("modules/monitoring.bicep", "InDays: 30", "InDays: [\n      30\n    ]", "cannot be [30]"),
+    "a number past the limit": ("modules/cosmos.bicep", "version: 2\n", "version: 3\n", "maxValue 2"),
+    "a name too long": (
+        "main.bicep",
+        "'crbot${token}'",
+        "'the0container0registry0of0the0state0bot0${token}'",
+        "maxLength 50",
+    ),
+    "a name of other letters": ("main.bicep", "'cosmos-bot-", "'Cosmos_bot-", "pattern"),
+    "a name too short": ("modules/monitoring.bicep", "'log-bot-${token}'", "'l'", "minLength 4"),
     "something read-only": ("modules/identity.bicep", "  tags: tags\n", "  tags: tags\n  id: name\n", "read-only"),
 }
 

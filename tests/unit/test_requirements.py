@@ -36,10 +36,10 @@ def locked(name: str) -> dict[str, str]:
     return dict(pins)
 
 
-@pytest.mark.parametrize("name", ["requirements", "requirements-dev"])
+@pytest.mark.parametrize("name", ["requirements", "requirements-dev", "infra/requirements-azure"])
 def test_the_lock_holds_a_version_that_is_allowed_for_every_requirement_and_a_hash_for_every_file(name: str) -> None:
     pins = locked(f"{name}.lock")
-    wanted = requirements(f"{name}.txt") | requirements("requirements.txt")
+    wanted = requirements(f"{name}.txt") | (requirements("requirements.txt") if "-dev" in name else set())
     for line in wanted:
         requirement = Requirement(line)
         assert requirement.specifier.contains(pins[canonicalize_name(requirement.name)], prereleases=True), line
@@ -52,3 +52,10 @@ def test_the_lock_holds_a_version_that_is_allowed_for_every_requirement_and_a_ha
 def test_what_runs_is_what_was_tested() -> None:
     runs, tested = locked("requirements.lock"), locked("requirements-dev.lock")
     assert runs.items() <= tested.items()
+
+
+def test_what_the_image_has_besides_is_of_the_same_versions() -> None:
+    runs, besides = locked("requirements.lock"), locked("infra/requirements-azure.lock")
+    shared = runs.keys() & besides.keys()
+    assert shared
+    assert {name: besides[name] for name in shared} == {name: runs[name] for name in shared}
