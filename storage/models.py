@@ -5,7 +5,7 @@ A class says in itself what outlives it, with ordinary attributes, so that it im
     @dataclass
     class UserProfile:
         first_name: str | None = None
-        schema_version: int = 2   # of this code; a document without it is version 1
+        schema_version: int = 2   # of this code; a document without it is version 1, and so is a class without it
         readable_by: int = 1      # code from this version on can read what this code writes; absent: this version only
         UPGRADES: ClassVar = {1: from_version_1}   # for each older version, its attributes -> those of the next
         FORMER_NAMES: ClassVar = ("old_module.UserProfile",)
@@ -79,14 +79,15 @@ class Model:
 
     def require_readable(self, json: Mapping[str, Any]) -> None:
         """Raise `Misfit` for a stored object of a version that this code cannot read, before anything else of it."""
-        if self.version is None:
+        if not self._is_dataclass:
             return
+        known = self.version or 1
         found, readable = json.get(VERSION, 1), json.get(READABLE_BY)
         if type(found) is not int or found < 1:
             raise Misfit(f"is {found!r}, expected a version from 1 on", VERSION)
-        if found > self.version and not (type(readable) is int and readable <= self.version):
+        if found > known and not (type(readable) is int and readable <= known):
             raise Misfit(
-                f"is a {self.tag} of version {found}, written by newer code; this code knows version {self.version}: "
+                f"is a {self.tag} of version {found}, written by newer code; this code knows version {known}: "
                 "let the newer code handle it, or finish the deployment"
             )
 

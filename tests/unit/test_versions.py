@@ -186,3 +186,28 @@ def test_a_former_name_is_nobody_elses() -> None:
     for name in (TAG, "old_bot.models.User"):
         with pytest.raises(TypeError, match="cannot be a former name"):
             made.register(Other, name)
+
+
+@dataclasses.dataclass
+class Unversioned:
+    """As the class was before its first version step, to which a deployment is rolled back."""
+
+    name: str = ""
+
+
+UNVERSIONED_TAG = f"{__name__}.Unversioned"
+
+
+def test_a_class_without_versions_is_version_1_and_refuses_what_newer_code_wrote() -> None:
+    made = Codec()
+    made.register(Unversioned)
+    newer = {"py/object": UNVERSIONED_TAG, "first_name": "Ada", "schema_version": 2}
+    with pytest.raises(StateDecodeError, match=rf"{UNVERSIONED_TAG} of version 2, .* knows version 1"):
+        made.decode({"p": newer}, "k")
+
+
+def test_a_class_without_versions_reads_and_keeps_what_newer_code_marked_as_readable() -> None:
+    made = Codec()
+    made.register(Unversioned)
+    newer = {"py/object": UNVERSIONED_TAG, "name": "Ada", "nick": "A", "schema_version": 2, "readable_by": 1}
+    assert made.encode(made.decode({"p": newer}, "k"), "k") == {"p": newer}
