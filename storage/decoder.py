@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from storage.models import Model
 from storage.scalars import READ_CALL, READ_OBJECT, read_bytes
-from storage.spelling import BYTES, REDUCE, RESERVED, SET, TAG, TUPLE, Misfit, Unregistered, reduction
+from storage.spelling import BYTES, REDUCE, RESERVED, SET, TAG, TUPLE, Misfit, Unregistered, is_dunder, reduction
 
 _AS_IT_IS: Final = frozenset((bool, type(None)))
 
@@ -107,7 +107,7 @@ class Decoder:
         for name, item in value.items():
             if name == TAG:
                 continue
-            if name[:3] == RESERVED or (name[:2] == "__" and name[-2:] == "__"):
+            if name[:3] == RESERVED or is_dunder(name):
                 raise Misfit(f"{name!r} is not read: it could run code")
             try:
                 attributes[name] = self.decode(item)

@@ -44,6 +44,11 @@ class Unregistered(Misfit):
     """Raised for a class that nobody has registered."""
 
 
+def is_dunder(name: object) -> bool:
+    """Whether an attribute of that name would reach behind the object, as `__class__` does."""
+    return isinstance(name, str) and name[:2] == "__" and name[-2:] == "__"
+
+
 def tag_of(cls: type) -> str:
     """The name under which objects of `cls` are stored."""
     return f"{cls.__module__}.{cls.__qualname__}"

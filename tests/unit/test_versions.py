@@ -211,3 +211,17 @@ def test_a_class_without_versions_reads_and_keeps_what_newer_code_marked_as_read
     made.register(Unversioned)
     newer = {"py/object": UNVERSIONED_TAG, "name": "Ada", "nick": "A", "schema_version": 2, "readable_by": 1}
     assert made.encode(made.decode({"p": newer}, "k"), "k") == {"p": newer}
+
+
+@pytest.mark.parametrize(("version", "readable"), [(4, 4), (4, None), ("3", 1), (True, 1), (None, 1)])
+def test_a_version_that_this_code_could_not_read_again_is_not_written(version: Any, readable: Any) -> None:
+    profile = Profile()
+    vars(profile).update(schema_version=version, readable_by=readable)
+    with pytest.raises(StateEncodeError, match=r"p"):
+        codec().encode({"p": profile}, "k")
+
+
+def test_an_object_that_was_made_without_its_version_is_written_with_it() -> None:
+    profile = object.__new__(Profile)
+    vars(profile).update(first_name="Ada", last_name="Lovelace", initials="AL")
+    assert codec().encode(profile, "k")["schema_version"] == 3
