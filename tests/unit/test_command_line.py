@@ -354,3 +354,14 @@ class TestTerminals:
             os.close(ours)
         assert "checked" in shown
         assert done.stdout.split() == [b"200", b"up", b"to", b"date"]
+
+
+def test_what_dialogs_keep_is_known_to_check(storage: Storage, store: Any) -> None:
+    frame = {"py/object": "botbuilder.dialogs.dialog_instance.DialogInstance", "id": "main", "state": {}}
+    state = {"py/object": "botbuilder.dialogs.dialog_state.DialogState", "_dialog_stack": [frame]}
+    store({"test/conversations/c": {"DialogState": state}})
+
+    done = storage("check", "--json")
+
+    assert json.loads(done.stdout)["unreadable"] == []
+    assert done.returncode == 0

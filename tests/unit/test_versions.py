@@ -188,6 +188,24 @@ def test_a_former_name_is_nobody_elses() -> None:
             made.register(Other, name)
 
 
+def test_a_class_is_not_registered_under_what_is_anothers_former_name() -> None:
+    made = Codec()
+    made.register(Unversioned, TAG)
+    for _again in range(2):
+        with pytest.raises(TypeError, match=f"'{TAG}' cannot be a former name of .*Unversioned"):
+            made.register(Profile)
+    assert isinstance(made.decode({"py/object": TAG, "name": "Ada"}, "k"), Unversioned)
+
+
+def test_a_class_that_was_made_anew_takes_the_place_of_the_old_one_with_its_former_names() -> None:
+    made = Codec()
+    made.register(Profile)
+    again = dataclasses.dataclass(type("Profile", (Profile,), {"FORMER_NAMES": Profile.FORMER_NAMES}))
+    again.__module__, again.__qualname__ = Profile.__module__, Profile.__qualname__
+    made.register(again)
+    assert type(made.decode({**VERSION_1, "py/object": "old_bot.models.User"}, "k")) is again
+
+
 @dataclasses.dataclass
 class Unversioned:
     """As the class was before its first version step, to which a deployment is rolled back."""
