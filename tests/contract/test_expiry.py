@@ -66,6 +66,15 @@ class TestLives:
             clock.days = 9_000
             assert await present(storage) == {OTHER}
 
+    async def test_what_was_said_lives_as_long_as_a_conversation(self, connect: Connect, clock: Clock) -> None:
+        said, replicas = "directline/transcripts/c|1/7", "directline/replicas"
+        async with connect(clock, **DAYS) as storage:
+            await write(storage, said, replicas)
+            clock.days = 3.9
+            assert set(await storage.load([said, replicas])) == {said, replicas}
+            clock.days = 4.1
+            assert set(await storage.load([said, replicas])) == {replicas}
+
     async def test_without_a_setting_nothing_expires(self, connect: Connect, clock: Clock) -> None:
         async with connect(clock) as storage:
             await write(storage, *KEYS)

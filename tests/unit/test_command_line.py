@@ -365,3 +365,29 @@ def test_what_dialogs_keep_is_known_to_check(storage: Storage, store: Any) -> No
 
     assert json.loads(done.stdout)["unreadable"] == []
     assert done.returncode == 0
+
+
+class TestTranscripts:
+    @pytest.fixture(autouse=True)
+    def said(self, store: Any) -> None:
+        alone, group = ("test/users/ada",), ("test/users/ada", "test/users/bob")
+        conversations = {
+            f"test/conversations/{name}": {"$turn": {"tag": "t", "ledger": [], "seen": {}, "last": list(users)}}
+            for name, users in (("alone", alone), ("group", group))
+        }
+        entries = {f"test/transcripts/{name}/1": {"text": f"said in {name}"} for name in ("alone", "group", "bobs")}
+        store({"test/users/ada": {}, **conversations, **entries})
+
+    def test_they_are_shown_and_those_of_shared_conversations_are_listed(self, storage: Storage) -> None:
+        lines = storage("delete", "--user", "test/users/ada").stdout.splitlines()
+
+        assert ["said", "test/transcripts/alone/1"] in [line.split() for line in lines]
+        assert ["shared", "test/transcripts/group/1", "with", "1", "other"] in [line.split() for line in lines]
+        assert any("Would be deleted: 3 documents" in line for line in lines)
+
+    def test_they_are_exported_and_those_of_shared_conversations_are_named(self, storage: Storage) -> None:
+        items = {item["key"]: item for item in json.loads(storage("export", "--user", "test/users/ada").stdout)}
+
+        assert items["test/transcripts/alone/1"]["value"] == {"text": "said in alone"}
+        assert items["test/transcripts/group/1"] == {"key": "test/transcripts/group/1", "shared_with": 1}
+        assert "test/transcripts/bobs/1" not in items
