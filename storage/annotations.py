@@ -71,8 +71,10 @@ class Fields:
             checked: dict[str, Any] = self._validator.validate_python(attributes)
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False)[0]
-            reason = f"is {_shown(first['input'])}: {first['msg'][:1].lower()}{first['msg'][1:]}"
-            raise Misfit(reason, *_place(first["loc"], attributes)) from None
+            wanted = f"{first['msg'][:1].lower()}{first['msg'][1:]}"
+            told = f"is {type(first['input']).__name__}: {wanted}"
+            place = _place(first["loc"], attributes)
+            raise Misfit(f"is {_shown(first['input'])}: {wanted}", *place, told=told) from None
         return checked
 
 

@@ -94,7 +94,8 @@ class Codec:
         except Misfit as misfit:
             if keep_unknown and isinstance(misfit, Unregistered):
                 return Undecoded(value)
-            raise StateDecodeError(key, misfit.where(where or _root(value)), misfit.reason) from misfit.__cause__
+            place = misfit.where(where or _root(value))
+            raise StateDecodeError(key, place, misfit.reason, misfit.told) from misfit.__cause__
         except RecursionError:
             raise StateDecodeError(key, where, "is nested too deeply") from None
 

@@ -126,7 +126,7 @@ def _attempt(read: Callable[[Any], Any], content: Any) -> Any:
     try:
         return read(content)
     except Exception as error:  # `_missing_` of an enumeration is the bot's code
-        raise Misfit(str(error)) from error
+        raise Misfit(str(error), told=f"is not what it is spelled as ({type(error).__name__})") from error
 
 
 def _require_text(value: str) -> None:

@@ -94,7 +94,7 @@ class Model:
         known = self.version or 1
         found, readable = json.get(VERSION, 1), json.get(READABLE_BY)
         if type(found) is not int or found < 1:
-            raise Misfit(f"is {found!r}, expected a version from 1 on", VERSION)
+            raise Misfit(f"is {found!r}, expected a version from 1 on", VERSION, told="is not a version from 1 on")
         if found > known and not (type(readable) is int and readable <= known):
             raise Misfit(
                 f"is a {self.tag} of version {found}, written by newer code; this code knows version {known}: "
