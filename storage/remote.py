@@ -12,11 +12,12 @@ from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeVar
 from storage.base import StateStorage
 from storage.codec import dumps
 from storage.contract import ABSENT, Document, Write
-from storage.errors import StateEncodeError, StorageConflict, StorageError, StorageUnavailable
+from storage.errors import StateDecodeError, StateEncodeError, StorageConflict, StorageError, StorageUnavailable
 from storage.expiry import NEVER, Expiry, is_due, is_over
 from storage.limits import Limits
 from storage.retries import Budget, retried
 from storage.service_errors import TOO_MANY_REQUESTS, reason, retry_after, status_of
+from storage.side_by_side import side_by_side
 
 T = TypeVar("T")
 
@@ -94,13 +95,13 @@ class RemoteStorage(StateStorage):
 
     async def load(self, keys: Iterable[str]) -> dict[str, Document]:
         unique = list(dict.fromkeys(keys))
-        found = await _side_by_side([self._find(key) for key in unique])
+        found = await side_by_side([self._find(key) for key in unique])
         return {key: document for key, document in zip(unique, found, strict=True) if document}
 
     async def save(self, writes: Mapping[str, Write]) -> dict[str, str]:
         # All are encoded before any is sent: one that cannot be stored must not leave half a call behind.
         texts = {key: None if write.value is None else self._text(key, write.value) for key, write in writes.items()}
-        etags = await _side_by_side([self._put(key, write, texts[key]) for key, write in writes.items()])
+        etags = await side_by_side([self._put(key, write, texts[key]) for key, write in writes.items()])
         return {key: etag for key, etag in zip(writes, etags, strict=True) if etag}
 
     async def _paged(self, pages: AsyncIterator[AsyncIterator[T]]) -> AsyncIterator[T]:
@@ -113,6 +114,15 @@ class RemoteStorage(StateStorage):
                     return
             for item in page:
                 yield item
+
+    async def _lives(self, key: str, written: float, life: int | None) -> bool:
+        """Whether a document that was listed is to be told; one whose life is over is deleted as in `_find`."""
+        if not is_over(life, self._clock() - written):
+            return True
+        try:
+            return await self._find(key) is not None
+        except StateDecodeError:
+            return True  # it is there, for a person to mend
 
     async def _find(self, key: str) -> Document | None:
         """The document, unless there is none or its life is over.
@@ -202,17 +212,6 @@ class RemoteStorage(StateStorage):
             raise StorageUnavailable(f"{self} {what}: no answer within {seconds:g} s") from error
         except Exception as error:
             raise StorageUnavailable(f"{self} {what}: {reason(error)}") from error
-
-
-async def _side_by_side(requests: list[Awaitable[T]]) -> list[T]:
-    """Await all, and only then raise: a conflict before any other error, for it is what the caller can act on."""
-    if len(requests) == 1:
-        return [await requests[0]]
-    results = await asyncio.gather(*requests, return_exceptions=True)
-    errors = [result for result in results if isinstance(result, BaseException)]
-    if errors:
-        raise next((error for error in errors if isinstance(error, StorageConflict)), errors[0])
-    return [result for result in results if not isinstance(result, BaseException)]
 
 
 def _retry_after(error: Exception) -> float | None:

@@ -24,6 +24,7 @@ from storage.cli.session import FOUND_PROBLEMS, CannotRunError, Problem, on_stor
 @click.option("--user", metavar="USER", help="What is kept about USER: CHANNEL/users/ID, or an ID.")
 @click.option("--prefix", metavar="PREFIX", type=parsed, default="", help="Only documents whose keys start so.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="A new file, for its owner only. [stdout]")
+@click.option("--json", is_flag=True, expose_value=False, help="As for the other commands; it is JSON anyway.")
 @click.option("--lines", is_flag=True, help="A line of JSON for each document, instead of one array.")
 def export(keys: tuple[str, ...], user: str | None, prefix: str, output: Path | None, lines: bool) -> int:
     """Write documents, all by default, as JSON: key, ETag, value.

@@ -391,3 +391,17 @@ class TestTranscripts:
         assert items["test/transcripts/alone/1"]["value"] == {"text": "said in alone"}
         assert items["test/transcripts/group/1"] == {"key": "test/transcripts/group/1", "shared_with": 1}
         assert "test/transcripts/bobs/1" not in items
+
+
+@pytest.mark.parametrize("what", [["test/users/ada"], ["--user", "test/users/ada"]])
+def test_what_is_deleted_is_in_no_file_any_more(storage: Storage, store: Any, file: Path, what: list[str]) -> None:
+    store({"test/users/ada": {"name": "Ada Lovelace"}, "test/users/bob": {"name": "Bob"}})
+
+    assert storage("delete", *what, "--execute").returncode == 0
+
+    assert not [path for path in file.parent.glob("state.db*") if b"Ada Lovelace" in path.read_bytes()]
+
+
+def test_export_takes_the_option_of_the_other_commands(storage: Storage, store: Any) -> None:
+    store({"a": {"n": 1}})
+    assert json.loads(storage("export", "--json").stdout)[0]["value"] == {"n": 1}
