@@ -10,6 +10,7 @@ from storage.models import Model
 from storage.scalars import READ_CALL, READ_OBJECT, read_bytes
 from storage.spelling import BYTES, REDUCE, RESERVED, SET, TAG, TUPLE, Misfit, Unregistered, is_dunder, reduction
 
+_NOT_THE_BOTS: Final = ("builtins.", "collections.", "pytz.")  # of which none can be registered
 _AS_IT_IS: Final = frozenset((bool, type(None)))
 
 
@@ -118,7 +119,8 @@ class Decoder:
     def _registered(self, tag: str) -> Model:
         model = self._model_of(tag)
         if model is None:
-            raise Unregistered(f"is a {tag}, which is not registered: storage.codec.register(...)")
+            advice = "" if tag.startswith(_NOT_THE_BOTS) else ": storage.codec.register(...)"
+            raise Unregistered(f"is a {tag}, which is not registered{advice}")
         return model
 
 

@@ -351,3 +351,17 @@ class Basket(dict[str, int]):
 def test_a_dataclass_that_is_a_container_too_cannot_be_registered() -> None:
     with pytest.raises(TypeError, match="Basket cannot be registered"):
         Codec().register(Basket)
+
+
+@pytest.mark.parametrize("value", [frozenset(), len, object(), range(3), Basket()])
+def test_what_cannot_be_registered_is_refused_without_advice_to_register_it(value: Any) -> None:
+    with pytest.raises(StateEncodeError) as refused:
+        codec().encode({"x": value}, "k")
+    assert "register(" not in str(refused.value)
+
+
+@pytest.mark.parametrize("tag", ["collections.OrderedDict", "collections.Counter", "builtins.frozenset"])
+def test_what_stock_wrote_of_a_class_that_cannot_be_registered_is_refused_by_name_only(tag: str) -> None:
+    with pytest.raises(StateDecodeError, match=tag) as refused:
+        codec().decode({"x": {"py/object": tag}}, "k")
+    assert "register(" not in str(refused.value)
