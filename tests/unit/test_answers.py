@@ -129,13 +129,13 @@ async def test_a_document_that_cannot_be_read_is_one_line_without_what_is_in_it_
 
 
 async def test_a_document_that_is_no_json_is_told_as_a_turn_that_failed(
-    local: Channel, caplog: pytest.LogCaptureFixture
+    local: Channel, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await raw.put(local.storage, KEYS[0], b"{")
     formatter = DiscreetFormatter("%(message)s")
     lines: list[str] = []
     with caplog.at_level(logging.INFO):
-        caplog.handler.emit = lambda record: lines.append(formatter.format(record))  # type: ignore[method-assign]
+        monkeypatch.setattr(caplog.handler, "emit", lambda record: lines.append(formatter.format(record)))
         await local.post(local.body())
     hashed = f"document={short_hash(KEYS[0])}"
     assert any(line.startswith("a document cannot be read at line 1 column 1: is not JSON") for line in lines)
