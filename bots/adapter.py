@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from http import HTTPStatus
+from typing import Final
 
 from botbuilder.core import InvokeResponse, TurnContext
 from botbuilder.integration.aiohttp import CloudAdapter
@@ -13,10 +14,13 @@ from bots.channel_auth import ChannelAuthentication
 from bots.connector.authentication import PooledAuthentication
 from bots.connector.pool import ConnectorPool
 from bots.credentials import BotCredentialsFactory, BotIdentity
+from bots.logs import note, short_hash
 from bots.turn.errors import RepliesNotDelivered, for_bugs_only
+from storage.errors import StateDecodeError
 
 APOLOGY = ("The bot encountered an error or bug.", "To continue to run this bot, please fix the bot source code.")
 
+_PLACE: Final = 200  # characters of it that are logged
 _log = logging.getLogger(__name__)
 
 
@@ -31,7 +35,11 @@ def create_adapter(
 
 async def _apologise(turn_context: TurnContext, error: Exception) -> None:
     """Log and apologise. State is left alone: what was stored before the turn is still right."""
-    _log.error("the bot's code failed in a turn", exc_info=error)
+    if isinstance(error, StateDecodeError):
+        note(document=short_hash(error.key))
+        _log.error("a document cannot be read%s: %s", f" at {error.where[:_PLACE]}" if error.where else "", error.told)
+    else:
+        _log.error("the bot's code failed in a turn", exc_info=error)
     if turn_context.activity.type == ActivityTypes.invoke:
         failed = InvokeResponse(status=HTTPStatus.INTERNAL_SERVER_ERROR)
         await turn_context.send_activity(Activity(type=ActivityTypes.invoke_response, value=failed))

@@ -20,7 +20,7 @@ from msrest.serialization import Model
 from bots.activity_body import read_activity
 from bots.credentials import NotSignedIn
 from bots.local_only import HOW, is_loopback
-from bots.logs import note, short_hash
+from bots.logs import is_noted, note, short_hash
 from bots.refusals import refusal
 from bots.signing_keys import KeysUnavailable
 from bots.turn.errors import RepliesNotDelivered, TryAgain
@@ -75,7 +75,7 @@ class MessagesEndpoint:
             raise refusal(web.HTTPServiceUnavailable, "the state cannot be read or saved now") from error
         finally:
             note(attempts=attempts, conflicts=max(0, attempts - 1), ms=round(1000 * (time.monotonic() - began)))
-        _log.info("turn" if attempts else "delivered again")
+        _log.info("turn" if attempts or is_noted("document") else "delivered again")
         return result
 
     async def _authenticated(self, request: web.Request, activity: Activity) -> AuthenticateRequestResult:

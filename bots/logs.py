@@ -77,6 +77,11 @@ def note(**more: object) -> None:
     _FIELDS.get({}).update(more)
 
 
+def is_noted(name: str) -> bool:
+    """Whether the request's later lines have a field of that name."""
+    return name in _FIELDS.get({})
+
+
 def noted_txn() -> str:
     """Name an attempt, as `bots.turn.runtime.new_txn` does, so that the lines of the turn have the name of its last."""
     txn = new_txn()

@@ -12,7 +12,16 @@ import enum
 import logging
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import (
+    Collection,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    MutableSequence,
+    Sequence,
+)
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Final, Union
@@ -27,6 +36,7 @@ _KNOWN: Final = {
     *(Any, object, str, int, float, bool, type(None), bytes, list, dict, tuple, set),
     *(datetime, date, time, timedelta, Decimal, UUID),
 }
+_CONTAINERS: Final = (list, dict, tuple, set, Sequence, MutableSequence, Mapping, MutableMapping, Collection)
 _CONFIG: Final = ConfigDict(strict=True, arbitrary_types_allowed=True)
 
 _log = logging.getLogger(__name__)
@@ -61,8 +71,10 @@ class Fields:
             checked: dict[str, Any] = self._validator.validate_python(attributes)
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False)[0]
-            reason = f"is {_shown(first['input'])}: {first['msg'][:1].lower()}{first['msg'][1:]}"
-            raise Misfit(reason, *_place(first["loc"], attributes)) from None
+            wanted = f"{first['msg'][:1].lower()}{first['msg'][1:]}"
+            told = f"is {type(first['input']).__name__}: {wanted}"
+            place = _place(first["loc"], attributes)
+            raise Misfit(f"is {_shown(first['input'])}: {wanted}", *place, told=told) from None
         return checked
 
 
@@ -104,7 +116,11 @@ def _checkable(hint: Any) -> Any:
         return Annotated[(_checkable(arguments[0]), *arguments[1:])]
     if origin in (Union, types.UnionType):
         return Union[tuple(map(_checkable, arguments))]  # noqa: UP007 - made at run time
-    if origin in (list, dict, tuple, set):
+    if (origin or hint) is Iterable:  # pydantic would return an iterator of its own
+        return Annotated[Iterable, _INSTANCE]
+    if (origin or hint) in (Iterator, Generator):
+        return Any  # nothing that can be stored is one
+    if origin in _CONTAINERS:
         return types.GenericAlias(origin, tuple(map(_checkable, arguments)))
     if not isinstance(hint, type) or isinstance(hint, types.GenericAlias) or hint in _KNOWN:
         return hint

@@ -40,6 +40,12 @@ class StateStorage(DocumentStore, Storage):
     def life(self, key: str) -> int | None:
         return self._expiry.life(key)
 
+    async def purge(self) -> None:
+        """Overwrite what deleted documents leave behind, and remove those whose life is over, if that is left to us.
+
+        The services do so by themselves. Raises `StorageUnavailable`.
+        """
+
     async def read(self, keys: Iterable[str]) -> dict[str, Any]:
         """Return the items that exist among `keys`, each with its ETag in `e_tag`.
 

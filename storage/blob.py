@@ -129,7 +129,9 @@ class BlobStorage(RemoteStorage):
             pages = self._container.list_blobs(name_starts_with=start, results_per_page=_PAGE).by_page()
             async for blob in self._paged(pages):
                 key = await self._real_key(blob.name) if is_blob_digest(blob.name) else blob_key(blob.name)
-                if key is not None and key.startswith(prefix):
+                if key is None or not key.startswith(prefix):
+                    continue
+                if await self._lives(key, blob.last_modified.timestamp(), self.life(key)):
                     yield key
 
     async def _real_key(self, name: str) -> str | None:

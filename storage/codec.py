@@ -46,21 +46,23 @@ class Codec:
         read; one with a field `schema_version` is upgraded by its `UPGRADES` (see `storage.models`).
 
         Raises TypeError for a class whose objects carry their state elsewhere (built-in types), whose versions are
-        incomplete, or with a former name that is another registered class's.
+        incomplete, or where a former name of one class is the name of another.
         """
         known = self._by_class.get(cls)
         if known and not former_names:
             return
         model = known or model_of(cls)
-        for name in (*model.former_names, *former_names):
+        names = (model.tag, *model.former_names, *former_names)
+        for name in names:
             other = self._by_name.get(name)
-            if other is not None and other.cls is not cls:
-                raise TypeError(f"{name!r} cannot be a former name of {model.tag}: {other.tag} is stored under it")
-            self._by_name[name] = model
+            if other is not None and other.tag != model.tag:
+                former, present = (other, model) if name == model.tag else (model, other)
+                raise TypeError(f"{name!r} cannot be a former name of {former.tag}: {present.tag} is stored under it")
         replaced = self._by_name.get(model.tag)
-        if replaced is not None:
+        if replaced is not None:  # the same class of a module that was loaded again
             self._by_class.pop(replaced.cls, None)
-        self._by_name[model.tag] = self._by_class[cls] = model
+        self._by_name |= dict.fromkeys(names, model)
+        self._by_class[cls] = model
         for named in model.named:
             self.register(named)
 
@@ -92,7 +94,8 @@ class Codec:
         except Misfit as misfit:
             if keep_unknown and isinstance(misfit, Unregistered):
                 return Undecoded(value)
-            raise StateDecodeError(key, misfit.where(where or _root(value)), misfit.reason) from misfit.__cause__
+            place = misfit.where(where or _root(value))
+            raise StateDecodeError(key, place, misfit.reason, misfit.told) from misfit.__cause__
         except RecursionError:
             raise StateDecodeError(key, where, "is nested too deeply") from None
 

@@ -130,7 +130,8 @@ class DocumentStore(abc.ABC):
 
         It reads page by page, so any number of keys takes the memory of one page. A document that is written or
         deleted meanwhile may be listed or not; every other is. What is listed may be gone when it is loaded. What
-        lies in the store under a name that no key is spelled as is not a document, and is not listed.
+        lies in the store under a name that no key is spelled as is not a document, and is not listed; nor is a
+        document whose life is over.
         """
 
     async def __aenter__(self) -> Self:

@@ -138,9 +138,11 @@ class CosmosStorage(RemoteStorage):
         if item.get("realId", key) != key:
             raise StateDecodeError(key, "realId", "the item is that of another key, which stock spells alike")
         document = Document(as_object(item.get("document"), key), item["_etag"])
-        given, wanted = _time_to_live(item), self.life(key)
-        life = min((each for each in (given, wanted) if each is not None), default=None)
-        return Stored(document, item["_ts"], life, life_changes=given != wanted)
+        life_changes = _time_to_live(item) != self.life(key)
+        return Stored(document, item["_ts"], self._least_life(key, item), life_changes)
+
+    def _least_life(self, key: str, item: Mapping[str, Any]) -> int | None:
+        return min((each for each in (_time_to_live(item), self.life(key)) if each is not None), default=None)
 
     def _size(self, key: str, text: bytes) -> int:
         envelope = json.dumps({**self._envelope(key), "document": 0}, separators=(",", ":"))
@@ -165,12 +167,13 @@ class CosmosStorage(RemoteStorage):
                 raise
 
     async def keys(self, prefix: str = "") -> AsyncIterator[str]:
-        query = "SELECT c.id, c.realId FROM c WHERE STARTSWITH(c.realId, @prefix)"
+        query = "SELECT c.id, c.realId, c._ts, c.ttl FROM c WHERE STARTSWITH(c.realId, @prefix)"
         parameters: list[dict[str, object]] = [{"name": "@prefix", "value": prefix}]
         found = self._container.query_items(query, parameters=parameters, max_item_count=_PAGE)
         async for item in self._paged(found.by_page()):
-            if self._id(item["realId"]) == item["id"]:
-                yield item["realId"]
+            key = item["realId"]
+            if self._id(key) == item["id"] and await self._lives(key, item["_ts"], self._least_life(key, item)):
+                yield key
 
     async def _send(self, key: str, write: Write, text: bytes | None) -> str | None:
         item_id = self._id(key)

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from storage.models import Model
 from storage.scalars import READ_CALL, READ_OBJECT, read_bytes
-from storage.spelling import BYTES, REDUCE, RESERVED, SET, TAG, TUPLE, Misfit, Unregistered, reduction
+from storage.spelling import BYTES, REDUCE, RESERVED, SET, TAG, TUPLE, Misfit, Unregistered, is_dunder, reduction
 
+_NOT_THE_BOTS: Final = ("builtins.", "collections.", "pytz.")  # of which none can be registered
 _AS_IT_IS: Final = frozenset((bool, type(None)))
 
 
@@ -107,7 +108,7 @@ class Decoder:
         for name, item in value.items():
             if name == TAG:
                 continue
-            if name[:3] == RESERVED or (name[:2] == "__" and name[-2:] == "__"):
+            if name[:3] == RESERVED or is_dunder(name):
                 raise Misfit(f"{name!r} is not read: it could run code")
             try:
                 attributes[name] = self.decode(item)
@@ -118,7 +119,8 @@ class Decoder:
     def _registered(self, tag: str) -> Model:
         model = self._model_of(tag)
         if model is None:
-            raise Unregistered(f"is a {tag}, which is not registered: storage.codec.register(...)")
+            advice = "" if tag.startswith(_NOT_THE_BOTS) else ": storage.codec.register(...)"
+            raise Unregistered(f"is a {tag}, which is not registered{advice}")
         return model
 
 
@@ -126,7 +128,7 @@ def _attempt(read: Callable[[Any], Any], content: Any) -> Any:
     try:
         return read(content)
     except Exception as error:  # `_missing_` of an enumeration is the bot's code
-        raise Misfit(str(error)) from error
+        raise Misfit(str(error), told=f"is not what it is spelled as ({type(error).__name__})") from error
 
 
 def _require_text(value: str) -> None:

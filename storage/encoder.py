@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from storage import times
 from storage.contract import JsonObject
-from storage.models import Model
+from storage.models import Model, is_storable
 from storage.scalars import SPELL
 from storage.spelling import RESERVED, SET, TAG, TUPLE, Misfit, Undecoded, Unregistered, reduced, tag_of
 
@@ -111,6 +111,8 @@ class Encoder:
         for plain in _CONTAINERS:
             if isinstance(value, plain):
                 raise Misfit(f"is a {tag_of(kind)}, and would come back as a plain {plain.__name__}: convert it first")
+        if not is_storable(kind):
+            raise Misfit(f"is a {tag_of(kind)}, which cannot be stored: convert it first")
         raise Unregistered(f"is a {tag_of(kind)}, which is not registered: storage.codec.register({kind.__name__})")
 
     def _member(self, value: enum.Enum, model: Model | None) -> Any:

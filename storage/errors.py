@@ -39,13 +39,15 @@ class StateDecodeError(StorageError):
     Attributes:
         key: the document's key.
         where: the place inside it, as `UserProfile.tags[3]`, or an offset in the text; "" for the whole.
+        told: the reason without the value that is there, for a log; by default what is before a colon.
     """
 
-    def __init__(self, key: str, where: str, reason: str) -> None:
+    def __init__(self, key: str, where: str, reason: str, told: str | None = None) -> None:
         place = f" at {where}" if where else ""
         super().__init__(f"document {key!r}{place}: {reason}")
         self.key = key
         self.where = where
+        self.told = told or reason.partition(":")[0]
 
 
 class StateEncodeError(StorageError):

@@ -13,10 +13,11 @@ from typing import Final, Self
 DAY: Final = 86_400  # seconds
 _DUE_AFTER: Final = 0.25  # of its life
 
-# The keys of ConversationState, UserState and PrivateConversationState; ids may have slashes.
+# The keys of ConversationState, UserState and PrivateConversationState, and of the development page's transcripts;
+# ids may have slashes.
 _SCOPES: Final = {
     "private": re.compile(r"[^/]+/conversations/.+/users/.+/", re.DOTALL),
-    "conversation": re.compile(r"[^/]+/conversations/.+", re.DOTALL),
+    "conversation": re.compile(r"[^/]+/(conversations|transcripts)/.+", re.DOTALL),
     "user": re.compile(r"[^/]+/users/.+", re.DOTALL),
 }
 

@@ -78,7 +78,7 @@ class MemoryStorage(StateStorage):
 
     async def keys(self, prefix: str = "") -> AsyncIterator[str]:
         for key in tuple(self._documents):  # which others may change between two keys
-            if key.startswith(prefix):
+            if key.startswith(prefix) and self._present(key, self._clock()):
                 yield key
 
     def _stored(self, key: str, value: Mapping[str, Any] | None, now: float) -> _Stored | None:

@@ -5,7 +5,7 @@ A class says in itself what outlives it, with ordinary attributes, so that it im
     @dataclass
     class UserProfile:
         first_name: str | None = None
-        schema_version: int = 2   # of this code; a document without it is version 1
+        schema_version: int = 2   # of this code; a document without it is version 1, and so is a class without it
         readable_by: int = 1      # code from this version on can read what this code writes; absent: this version only
         UPGRADES: ClassVar = {1: from_version_1}   # for each older version, its attributes -> those of the next
         FORMER_NAMES: ClassVar = ("old_module.UserProfile",)
@@ -21,17 +21,20 @@ from functools import lru_cache
 from typing import Any, Final
 
 from storage.annotations import Fields, annotated_classes
-from storage.spelling import Misfit, tag_of
+from storage.spelling import Misfit, is_dunder, tag_of
 
 VERSION: Final = "schema_version"
 READABLE_BY: Final = "readable_by"
+_MADE_BY_CLASS: Final = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 Step = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def is_storable(cls: type) -> bool:
     """Whether objects of `cls` can be stored: dataclasses, enumerations, and those whose state is their `__dict__`."""
-    if dataclasses.is_dataclass(cls) or issubclass(cls, enum.Enum):
+    if issubclass(cls, enum.Enum):
         return True
+    if dataclasses.is_dataclass(cls):  # none that is a dict or an exception too, whose content would be lost
+        return all(base is object or base.__flags__ & _MADE_BY_CLASS for base in cls.__mro__)
     return getattr(cls, "__new__", None) is object.__new__ and cls.__dictoffset__ != 0
 
 
@@ -59,17 +62,24 @@ class Model:
         self._is_dataclass = dataclasses.is_dataclass(cls)
         self._fields = Fields(cls) if self._is_dataclass else None
         self.named = self._fields.classes if self._fields else annotated_classes(cls)
-        self._init = frozenset(field.name for field in _fields_of(cls) if field.init)
         self._slots = tuple(field.name for field in _fields_of(cls) if _is_slot(cls, field.name))
+        self._defaults = {field.name: made for field in _fields_of(cls) if (made := _maker(field))}
+        self._required = [each.name for each in _fields_of(cls) if each.init and each.name not in self._defaults]
         self.version = _default(cls, VERSION)
         self._upgrades = _upgrades(cls, self.version)
 
     def attributes(self, value: Any) -> dict[str, Any]:
         """What is to be stored of the object `value`. Raises `Misfit` for what could not be read back."""
         attributes = self._slotted(value) if self._slots else vars(value)
+        if any(map(is_dunder, attributes)):
+            raise Misfit(f"has the attribute {next(filter(is_dunder, attributes))!r}, which would not be read")
         if self._fields:
+            if self.version is not None and VERSION not in attributes:  # made without `__init__`
+                attributes = {**attributes, VERSION: self.version}
             self._fields.checked(attributes)
-        if self.version is not None and attributes.get(VERSION, self.version) < self.version:
+            self._require_complete(attributes)
+            self.require_readable(attributes)
+        if self.version is not None and attributes[VERSION] < self.version:
             raise Misfit(f"is {attributes[VERSION]}; this code writes version {self.version}", VERSION)
         return attributes
 
@@ -79,42 +89,54 @@ class Model:
 
     def require_readable(self, json: Mapping[str, Any]) -> None:
         """Raise `Misfit` for a stored object of a version that this code cannot read, before anything else of it."""
-        if self.version is None:
+        if not self._is_dataclass:
             return
+        known = self.version or 1
         found, readable = json.get(VERSION, 1), json.get(READABLE_BY)
         if type(found) is not int or found < 1:
-            raise Misfit(f"is {found!r}, expected a version from 1 on", VERSION)
-        if found > self.version and not (type(readable) is int and readable <= self.version):
+            raise Misfit(f"is {found!r}, expected a version from 1 on", VERSION, told="is not a version from 1 on")
+        if found > known and not (type(readable) is int and readable <= known):
             raise Misfit(
-                f"is a {self.tag} of version {found}, written by newer code; this code knows version {self.version}: "
+                f"is a {self.tag} of version {found}, written by newer code; this code knows version {known}: "
                 "let the newer code handle it, or finish the deployment"
             )
 
     def build(self, attributes: dict[str, Any]) -> Any:
-        """Return the object that has these attributes, upgraded. Raises `Misfit` where they do not fit."""
+        """Return the object that has these attributes, upgraded. Raises `Misfit` where they do not fit.
+
+        As in the stock codec neither `__init__` nor `__post_init__` runs: the object was made when it was new, and
+        what they add would be added at each load.
+        """
         if self.version is not None and attributes.get(VERSION, 1) < self.version:
             attributes = self._upgraded(attributes)
         if self._fields:
             attributes = self._fields.checked(attributes)
+            self._require_complete(attributes)
         try:
             return self._built(attributes)
-        except Exception as error:  # what `__init__` and `__post_init__` raise
+        except Exception as error:  # a factory of a default is the bot's code, and the class may be abstract
             raise Misfit(f"does not fit {self.tag}: {error}") from error
 
+    def _require_complete(self, attributes: Mapping[str, Any]) -> None:
+        for name in self._required:
+            if name not in attributes:
+                raise Misfit(f"does not fit {self.tag}: it lacks {name!r}, which has no default")
+
     def _built(self, attributes: dict[str, Any]) -> Any:
-        if not self._is_dataclass:
-            instance = object.__new__(self.cls)
-            instance.__dict__.update(attributes)
+        instance = object.__new__(self.cls)
+        for name, made in self._defaults.items():
+            if name not in attributes:
+                attributes[name] = made()
+        if not self._slots:
+            vars(instance).update(attributes)  # not by setattr, which could be the class's own, or a property's
             return instance
-        if attributes.keys() == self._init:
-            return self.cls(**attributes)
-        instance = self.cls(**{name: item for name, item in attributes.items() if name in self._init})
-        others = {name: item for name, item in attributes.items() if name not in self._init}
-        if self._slots:
-            for name, item in others.items():
+        for name, item in attributes.items():
+            if name in self._slots:
                 object.__setattr__(instance, name, item)
-        elif others:
-            vars(instance).update(others)  # not by setattr, which could be the class's own, or a property's
+            elif self.cls.__dictoffset__:
+                vars(instance)[name] = item
+            else:
+                raise AttributeError(f"it has no attribute {name!r}")
         return instance
 
     def _upgraded(self, attributes: dict[str, Any]) -> dict[str, Any]:
@@ -130,6 +152,13 @@ class Model:
 
 def _fields_of(cls: type[Any]) -> tuple[dataclasses.Field[Any], ...]:
     return dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
+
+
+def _maker(field: dataclasses.Field[Any]) -> Callable[[], Any] | None:
+    """What makes the field's default, or None where it has none."""
+    if field.default is not dataclasses.MISSING:
+        return lambda: field.default
+    return None if field.default_factory is dataclasses.MISSING else field.default_factory
 
 
 def _is_slot(cls: type[Any], name: str) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeVar
 from storage.base import StateStorage
 from storage.codec import dumps
 from storage.contract import ABSENT, Document, Write
-from storage.errors import StateEncodeError, StorageConflict, StorageError, StorageUnavailable
+from storage.errors import StateDecodeError, StateEncodeError, StorageConflict, StorageError, StorageUnavailable
 from storage.expiry import NEVER, Expiry, is_due, is_over
 from storage.limits import Limits
 from storage.retries import Budget, retried
@@ -118,6 +118,15 @@ class RemoteStorage(StateStorage):
                     return
             for item in page:
                 yield item
+
+    async def _lives(self, key: str, written: float, life: int | None) -> bool:
+        """Whether a document that was listed is to be told; one whose life is over is deleted as in `_find`."""
+        if not is_over(life, self._clock() - written):
+            return True
+        try:
+            return await self._find(key) is not None
+        except StateDecodeError:
+            return True  # it is there, for a person to mend
 
     async def _find(self, key: str) -> Document | None:
         """The document, unless there is none or its life is over.

@@ -22,11 +22,17 @@ class Undecoded:
 
 
 class Misfit(Exception):
-    """A value that cannot be stored, or is not what a stored one can be. Its place grows while it is raised."""
+    """A value that cannot be stored, or is not what a stored one can be. Its place grows while it is raised.
 
-    def __init__(self, reason: str, *steps: str | int) -> None:
+    Attributes:
+        reason: what is wrong with it.
+        told: the same without the value, for a log; None where the reason up to a colon tells nothing of it.
+    """
+
+    def __init__(self, reason: str, *steps: str | int, told: str | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.told = told
         self._steps: list[str | int] = [*reversed(steps)]
 
     def within(self, step: str | int) -> Self:
@@ -42,6 +48,11 @@ class Misfit(Exception):
 
 class Unregistered(Misfit):
     """Raised for a class that nobody has registered."""
+
+
+def is_dunder(name: object) -> bool:
+    """Whether an attribute of that name would reach behind the object, as `__class__` does."""
+    return isinstance(name, str) and name[:2] == "__" and name[-2:] == "__"
 
 
 def tag_of(cls: type) -> str:

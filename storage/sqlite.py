@@ -71,6 +71,7 @@ class SqliteStorage(StateStorage):
             self._writer = await connect(self._path, self._timeout / 2)
             await use_wal(self._writer, self._timeout)
             await self._writer.execute("PRAGMA synchronous=FULL")
+            await self._writer.execute("PRAGMA secure_delete=ON")  # what is deleted is overwritten
             await use_schema(self._writer, self._clock())
             self._reader = await connect(self._path, self._timeout / 2)
 
@@ -105,20 +106,27 @@ class SqliteStorage(StateStorage):
             await asyncio.shield(self._commit(dict(writes), texts, etags))
         return etags
 
+    async def purge(self) -> None:
+        """As `StateStorage`; the journal too, unless another process reads from it all the time."""
+        await self._wait_to_write()
+        await asyncio.shield(self._purge())
+
     async def keys(self, prefix: str = "") -> AsyncIterator[str]:
         # Each page is a read of its own: an open one would keep the bot's writes in the WAL file for as long.
         page = await self._page("")
         while page:
-            for name in page:
-                if (key := key_of_row(name)).startswith(prefix):
+            now = self._clock()
+            for name, written in page:
+                key = key_of_row(name)
+                if key.startswith(prefix) and not is_over(self.life(key), now - written):
                     yield key
-            page = await self._page(page[-1])
+            page = await self._page(page[-1][0])
 
-    async def _page(self, after: str) -> list[str]:
-        query = "SELECT key FROM documents WHERE key > ? ORDER BY key LIMIT ?"
+    async def _page(self, after: str) -> list[tuple[str, float]]:
+        query = "SELECT key, written FROM documents WHERE key > ? ORDER BY key LIMIT ?"
         async with self._errors("cannot be read"):
             rows = await _open(self._reader).execute_fetchall(query, (after, _PAGE))
-        return [key for (key,) in rows]
+        return [(name, written) for name, written in rows]
 
     def _text(self, key: str, value: Mapping[str, Any]) -> str:
         text = dumps(value, key)
@@ -166,6 +174,18 @@ class SqliteStorage(StateStorage):
         self._swept_to = rows[-1][0] if len(rows) == _SWEEP_ROWS else ""
         over = [name for name, written in rows if is_over(self.life(key_of_row(name)), now - written)]
         await remove(connection, over)
+
+    async def _purge(self) -> None:
+        try:
+            async with self._errors("cannot be written"):
+                self._swept_to = ""
+                async with transaction(_open(self._writer)) as connection:
+                    await self._sweep(connection, self._clock())
+                    while self._swept_to:
+                        await self._sweep(connection, self._clock())
+                await connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            self._writing.release()
 
     async def _rows(self, keys: list[str]) -> list[tuple[Any, ...]]:
         # As bytes: text that somebody edited by hand may be no UTF-8, which the codec says with the key.

@@ -1,15 +1,16 @@
 """What was said in a conversation, kept in the bot's own storage, so that a restart loses nothing of it.
 
 An append-only log: entry n is the document `directline/transcripts/{conversation}/{n}`, created once (`ABSENT`) and
-never written again. Processes that share the storage share the log: who comes second takes the next number.
+never changed again. Processes that share the storage share the log: who comes second takes the next number.
 """
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Final
 
-from storage.contract import ABSENT, DocumentStore, JsonObject, Write
+from storage.contract import ABSENT, Document, DocumentStore, JsonObject, Write
 from storage.errors import StorageConflict
 
 CHANNEL_ID: Final = "directline"
@@ -39,6 +40,7 @@ class Transcript:
             first = len(self.entries) + 1
             keys = [self._key(number) for number in range(first, first + _AT_ONCE)]
             found = await self._store.load(keys)
+            await self._renew(found)
             for number, key in enumerate(keys, first):
                 if key not in found:
                     return
@@ -66,6 +68,13 @@ class Transcript:
         """Wait until there are more entries than that."""
         async with self._longer:
             await self._longer.wait_for(lambda: len(self.entries) > length)
+
+    async def _renew(self, found: dict[str, Document]) -> None:
+        """Write again what would otherwise expire while the conversation goes on."""
+        due = {key: Write(document.value, document.etag) for key, document in found.items() if document.due}
+        if due:
+            with suppress(StorageConflict):  # another process has done it
+                await self._store.save(due)
 
     def _key(self, number: int) -> str:
         return f"{CHANNEL_ID}/transcripts/{self.conversation}/{number}"

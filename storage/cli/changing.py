@@ -59,12 +59,15 @@ async def _delete_person(storage: StateStorage, user: str, replies: bool, execut
     with progress("read") as done:
         kept = await find(storage, person, done)
     if not kept.found:
+        if execute:
+            await storage.purge()
         raise Problem(f"nothing is kept about {spelled(str(person))}")
     lines = list(report.what_is_kept(person, kept))
     data = report.kept_json(person, kept) | {"executed": execute}
     if execute:
         with progress("erasing, read") as done:
             erased = await erase(storage, person, kept, replies=replies, done=done)
+        await storage.purge()
         kept = erased.left
         lines = [lines[0], *report.what_was_done(erased)]
         data |= report.erased_json(erased)
@@ -79,6 +82,8 @@ async def _delete_keys(storage: StateStorage, keys: tuple[str, ...], execute: bo
     missing = [key for key in dict.fromkeys(keys) if key not in {each.key for each in found}]
     erased = Erased()
     left = [each.key for each in found if execute and not await delete_one(storage, each, erased)]
+    if execute:
+        await storage.purge()
     data = {"documents": [each.key for each in found], "missing": missing, "executed": execute}
     if as_data:
         click.echo(as_json(data | {"deleted": erased.deleted, "changed": sorted(erased.changed), "left": left}))

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import Final
 
 from storage.cli.person import Kept, Person, find
-from storage.cli.reading import Found, read
+from storage.cli.reading import Found, batches, read
 from storage.cli.record import Record, record_of, without_mention, without_note
 from storage.contract import ANY, DocumentStore, Write
 from storage.errors import StateDecodeError, StorageConflict
@@ -62,7 +62,11 @@ async def erase(
         for found in erased.left.own:
             await delete(store, found, erased)
         for found in erased.left.alone:
-            await delete(store, found, erased, lambda found: _is_alone(person, found))
+            # What was said goes first: without the conversation nobody could tell whose it was, if this is stopped.
+            if all(_is_alone(person, each) for each in await read(store, [found.key])):
+                await _delete_said(store, person, found, erased)
+            if await delete(store, found, erased, lambda found: _is_alone(person, found)):
+                await _delete_said(store, person, found, erased)
         for key in erased.left.shared:
             await _forget(store, key, person, erased, replies=replies)
         erased.left = await find(store, person, done)
@@ -97,6 +101,13 @@ async def delete(
             return True
         found = again[0]
     return False
+
+
+async def _delete_said(store: DocumentStore, person: Person, conversation: Found, erased: Erased) -> None:
+    """Delete what was said in a conversation; such documents are written once and never changed."""
+    async for batch in batches(store.keys(person.transcript(conversation.key))):
+        await store.save({key: Write(None, ANY) for key in batch})
+        erased.deleted += batch
 
 
 async def _settle(store: DocumentStore, found: Found) -> None:

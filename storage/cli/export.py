@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -24,6 +24,7 @@ from storage.cli.session import FOUND_PROBLEMS, CannotRunError, Problem, on_stor
 @click.option("--user", metavar="USER", help="What is kept about USER: CHANNEL/users/ID, or an ID.")
 @click.option("--prefix", metavar="PREFIX", type=parsed, default="", help="Only documents whose keys start so.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="A new file, for its owner only. [stdout]")
+@click.option("--json", is_flag=True, expose_value=False, help="As for the other commands; it is JSON anyway.")
 @click.option("--lines", is_flag=True, help="A line of JSON for each document, instead of one array.")
 def export(keys: tuple[str, ...], user: str | None, prefix: str, output: Path | None, lines: bool) -> int:
     """Write documents, all by default, as JSON: key, ETag, value.
@@ -68,7 +69,7 @@ async def _of_keys(storage: StateStorage, keys: tuple[str, ...], prefix: str) ->
         yield {"key": key, "error": f"no document {spelled(key)}"}
 
 
-async def _given(keys: tuple[str, ...]) -> AsyncIterator[str]:
+async def _given(keys: Iterable[str]) -> AsyncIterator[str]:
     for key in keys:
         yield key
 
@@ -80,6 +81,8 @@ async def _of_person(storage: StateStorage, user: str) -> AsyncIterator[dict[str
         raise Problem(f"nothing is kept about {spelled(str(person))}")
     for item in entries(kept):
         yield item
+    async for found in each(storage, _given(kept.said)):
+        yield entry(found)
     say(*report.what_nobody_knows(kept), err=True)
 
 
@@ -91,9 +94,9 @@ def entry(found: Found) -> dict[str, Any]:
 
 
 def entries(kept: Kept) -> Iterator[dict[str, Any]]:
-    """What is exported of a person: everything of theirs, and the keys of what they share with others."""
+    """What is exported of a person, beside what they said: everything of theirs, and the keys of what is shared."""
     yield from map(entry, (*kept.own, *kept.alone))
-    for key, others in kept.shared.items():
+    for key, others in {**kept.shared, **kept.said_to_others}.items():
         yield {"key": key, "shared_with": others}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 from collections.abc import Iterable
+from contextlib import suppress
 
 from storage.codec import Codec
 
@@ -12,8 +13,12 @@ from storage.codec import Codec
 def register(codec: Codec, names: Iterable[str]) -> None:
     """Register what `names` name: each is a module, for all dataclasses found in it, or `module:Class`.
 
+    What dialogs keep is known too, where botbuilder-dialogs is installed.
+
     Raises ValueError for a name that cannot be used; its text says why.
     """
+    with suppress(ImportError):
+        codec.register_dialogs()
     for name in names:
         module_name, _, class_name = name.partition(":")
         try:

@@ -3,7 +3,8 @@
 A user's own documents are known by their keys, which are Bot Framework's: `{channel}/users/{id}`, and
 `{channel}/conversations/{conversation}/users/{id}/` for private state. A conversation is theirs where its record
 names documents of theirs; theirs alone where it names no other user's. Who took part without anything being stored
-about them is not recorded.
+about them is not recorded. What was said in a conversation (`demos.page.transcript` keeps it, in development) goes with
+it: `{channel}/transcripts/{conversation}/{number}`.
 https://learn.microsoft.com/azure/bot-service/bot-builder-concept-state
 """
 
@@ -36,6 +37,15 @@ class Person:
         """The start of the keys of the channel's conversations."""
         return f"{self.channel}/conversations/"
 
+    @property
+    def transcripts(self) -> str:
+        """The start of the keys of what was said in them."""
+        return f"{self.channel}/transcripts/"
+
+    def transcript(self, conversation: str) -> str:
+        """The start of the keys of what was said in the conversation with that key."""
+        return self.transcripts + conversation.removeprefix(self.conversations) + "/"
+
     def owns(self, key: str) -> bool:
         """Whether the document is this user's own: user state or private conversation state."""
         private = key.startswith(self.conversations) and key.endswith((f"{_USERS}{self.id}", f"{_USERS}{self.id}/"))
@@ -57,7 +67,9 @@ class Kept:
     Attributes:
         own: the documents that are theirs by their keys, those that cannot be read among them.
         alone: conversations in which nobody else is recorded.
+        said: the keys of what was said in those.
         shared: conversations with others, and how many others are recorded.
+        said_to_others: the keys of what was said in those, and the same number.
         named: other documents, whose keys have the id in them or that conversations of theirs alone have loaded;
             what they are is for a person to say.
         unreadable: conversations that cannot be read, so that nobody can say whose they are.
@@ -66,7 +78,9 @@ class Kept:
 
     own: list[Found] = dataclasses.field(default_factory=list)
     alone: list[Found] = dataclasses.field(default_factory=list)
+    said: list[str] = dataclasses.field(default_factory=list)
     shared: dict[str, int] = dataclasses.field(default_factory=dict)
+    said_to_others: dict[str, int] = dataclasses.field(default_factory=dict)
     named: list[str] = dataclasses.field(default_factory=list)
     unreadable: list[StateDecodeError] = dataclasses.field(default_factory=list)
     unrecorded: int = 0
@@ -80,19 +94,28 @@ class Kept:
 async def find(store: DocumentStore, person: Person, done: Callable[[], None] = lambda: None) -> Kept:
     """Read every conversation of the person's channel, and list all keys. `done` is called for each document read."""
     kept = Kept()
-    async for found in each(store, _candidates(store, person, kept)):
+    said: dict[str, list[str]] = {}
+    async for found in each(store, _candidates(store, person, kept, said)):
         done()
         if person.owns(found.key):
             kept.own.append(found)
         else:
             _sort_in(kept, person, found)
+    for conversation in kept.alone:
+        kept.said += said.get(person.transcript(conversation.key), ())
+    for shared, others in kept.shared.items():
+        kept.said_to_others |= dict.fromkeys(said.get(person.transcript(shared), ()), others)
     return kept
 
 
-async def _candidates(store: DocumentStore, person: Person, kept: Kept) -> AsyncIterator[str]:
+async def _candidates(
+    store: DocumentStore, person: Person, kept: Kept, said: dict[str, list[str]]
+) -> AsyncIterator[str]:
     async for key in store.keys():
         if person.owns(key) or key.startswith(person.conversations):
             yield key
+        elif key.startswith(person.transcripts):
+            said.setdefault(key[: key.rindex("/") + 1], []).append(key)
         elif person.is_named_in(key):
             kept.named.append(key)
 

@@ -14,7 +14,11 @@ def what_is_kept(person: Person, kept: Kept) -> Iterator[str]:
     """Lines that tell what is kept about a person."""
     rows = [("own", spelled(found.key), "" if found.document else "cannot be read") for found in kept.own]
     rows += [("conversation", spelled(found.key), "nobody else is recorded in it") for found in kept.alone]
-    rows += [("shared", spelled(key), f"with {count(others, 'other')}") for key, others in kept.shared.items()]
+    rows += [("said", spelled(key), "") for key in kept.said]
+    rows += [
+        ("shared", spelled(key), f"with {count(others, 'other')}")
+        for key, others in {**kept.shared, **kept.said_to_others}.items()
+    ]
     yield f"Kept about {spelled(str(person))}: {count(len(rows), 'document')}"
     yield from table([("", *row) for row in rows])
     yield from what_nobody_knows(kept)
@@ -37,7 +41,8 @@ def what_nobody_knows(kept: Kept) -> Iterator[str]:
 
 def what_would_go(kept: Kept, *, replies: bool) -> Iterator[str]:
     """Lines for a dry run, after `what_is_kept`."""
-    yield f"Would be deleted: {count(len(kept.own) + len(kept.alone), 'document')}, own and conversation."
+    number = len(kept.own) + len(kept.alone) + len(kept.said)
+    yield f"Would be deleted: {count(number, 'document')}, own and conversation."
     if kept.shared:
         yield f"Would no longer name the person: {count(len(kept.shared), 'shared conversation')}."
         if replies:
@@ -47,6 +52,8 @@ def what_would_go(kept: Kept, *, replies: bool) -> Iterator[str]:
                 "They stay otherwise. The bot's latest replies are kept in them and may name the person: "
                 "--clear-replies removes those as well. What the bot itself stored in them: `show KEY`."
             )
+    if kept.said_to_others:
+        yield f"{count(len(kept.said_to_others), 'document')} of what was said in them would stay as well."
     yield "Nothing was changed: add --execute to do it."
 
 
@@ -73,7 +80,9 @@ def kept_json(person: Person, kept: Kept) -> dict[str, Any]:
         "user": str(person),
         "own": [found.key for found in kept.own],
         "conversations": [found.key for found in kept.alone],
+        "said": kept.said,
         "shared": kept.shared,
+        "said_to_others": kept.said_to_others,
         "named": kept.named,
         "unreadable": [str(error) for error in kept.unreadable],
         "unrecorded": kept.unrecorded,

@@ -14,7 +14,7 @@ import enum
 import json
 from collections import Counter
 from collections.abc import AsyncIterable, Callable
-from typing import Final
+from typing import Any, Final
 
 from storage.base import StateStorage
 from storage.cli.reading import Found, batches, each, read
@@ -134,4 +134,13 @@ def _after(verdict: Verdict, upgraded: set[str]) -> Verdict:
 
 
 def _text(value: JsonObject) -> str:
-    return json.dumps(value, sort_keys=True)
+    return json.dumps(_plain(value), sort_keys=True)
+
+
+def _plain(value: Any) -> Any:
+    # A service that keeps numbers as doubles answers 70 for 70.0, so writing 70.0 would make no difference.
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -176,3 +176,51 @@ async def test_erasing_twice_finds_nothing_the_second_time(storage: StateStorage
     await erase(storage, PERSON, await find(storage, PERSON), replies=False)
 
     assert not (await find(storage, PERSON)).found
+
+
+class TestTranscripts:
+    """Of the development page: what was said, a document an entry."""
+
+    SAID = tuple(f"test/transcripts/alone/{number}" for number in range(1, 41))
+    IN_GROUP = "test/transcripts/group/1"
+    BOBS_OWN = "test/transcripts/bobs/1"
+
+    async def said(self, storage: StateStorage) -> None:
+        await history(storage)
+        keys = (*self.SAID, self.IN_GROUP, self.BOBS_OWN)
+        await storage.save({key: Write({"from": {"id": "ada"}, "text": "I am Ada"}, ABSENT) for key in keys})
+
+    async def test_they_are_found_with_their_conversation(self, storage: StateStorage) -> None:
+        await self.said(storage)
+
+        kept = await find(storage, PERSON)
+
+        assert set(kept.said) == set(self.SAID)
+        assert (kept.shared, kept.said_to_others) == ({GROUP: 1}, {self.IN_GROUP: 1})
+
+    async def test_they_go_with_their_conversation_and_those_of_others_stay(self, storage: StateStorage) -> None:
+        await self.said(storage)
+
+        erased = await erase(storage, PERSON, await find(storage, PERSON), replies=False)
+
+        assert set(erased.deleted) == {ADA, PRIVATE, ALONE, *self.SAID}
+        assert await documents(storage) == {BOB, GROUP, BOBS, self.IN_GROUP, self.BOBS_OWN}
+        assert not erased.left.found
+
+    async def test_what_is_said_meanwhile_goes_too(self, storage: StateStorage) -> None:
+        await self.said(storage)
+        late = Write({"text": "Ada again"}, ABSENT)
+        busy = Interrupted(storage, ALONE, lambda: storage.save({"test/transcripts/alone/41": late}))
+
+        await erase(busy, PERSON, await find(storage, PERSON), replies=False)
+
+        assert await documents(storage) == {BOB, GROUP, BOBS, self.IN_GROUP, self.BOBS_OWN}
+
+    async def test_that_of_a_conversation_that_somebody_has_joined_meanwhile_stays(self, storage: StateStorage) -> None:
+        await self.said(storage)
+        kept = await find(storage, PERSON)
+        busy = Interrupted(storage, ADA, lambda: turn(storage, ALONE, BOB, state={"n": 2}))
+
+        await erase(busy, PERSON, kept, replies=False)
+
+        assert await documents(storage) >= {ALONE, *self.SAID}

@@ -66,6 +66,15 @@ class TestLives:
             clock.days = 9_000
             assert await present(storage) == {OTHER}
 
+    async def test_what_was_said_lives_as_long_as_a_conversation(self, connect: Connect, clock: Clock) -> None:
+        said, replicas = "directline/transcripts/c|1/7", "directline/replicas"
+        async with connect(clock, **DAYS) as storage:
+            await write(storage, said, replicas)
+            clock.days = 3.9
+            assert set(await storage.load([said, replicas])) == {said, replicas}
+            clock.days = 4.1
+            assert set(await storage.load([said, replicas])) == {replicas}
+
     async def test_without_a_setting_nothing_expires(self, connect: Connect, clock: Clock) -> None:
         async with connect(clock) as storage:
             await write(storage, *KEYS)
@@ -132,6 +141,17 @@ class TestWhatIsOver:
             await storage.delete([USER])
             assert await storage.load([USER]) == {}
 
+    async def test_it_is_not_listed(self, connect: Connect, clock: Clock) -> None:
+        async with connect(clock, **DAYS) as storage:
+            await write(storage, *KEYS)
+            clock.days = 3
+            assert {key async for key in storage.keys("")} == set(KEYS) - {PRIVATE}
+            clock.days = 8.1
+            assert [key async for key in storage.keys("test/")] == [OTHER]
+            clock.days = 0
+            await write(storage, USER)
+            assert {key async for key in storage.keys("")} >= {OTHER, USER}
+
 
 class TestUse:
     async def test_it_is_due_after_a_quarter_of_its_life(self, connect: Connect, clock: Clock) -> None:
@@ -153,6 +173,10 @@ async def test_memory_lets_go_of_what_is_over(clock: Clock) -> None:
     assert documents.keys() == {OTHER, USER}
 
 
+def contents(folder: Path) -> list[bytes]:
+    return [path.read_bytes() for path in folder.iterdir()]
+
+
 @pytest.mark.sqlite
 class TestSqlite:
     async def test_rows_whose_life_is_over_are_removed_while_others_are_written(
@@ -167,6 +191,18 @@ class TestSqlite:
                 await write(storage, CONVERSATION)
         rows = sqlite3.connect(tmp_path / "state.db").execute("SELECT key FROM documents").fetchall()
         assert {key for (key,) in rows} == {CONVERSATION, OTHER}
+
+    async def test_purged_it_holds_nothing_of_what_is_over_or_was_deleted(self, tmp_path: Path, clock: Clock) -> None:
+        settings = Settings(sqlite_path=str(tmp_path / "state.db"), expire_user_days=1)
+        async with create_storage(settings, clock) as storage, create_storage(settings, clock) as other:
+            await storage.save({f"test/users/{at}": Write({"secret": "4711"}, ANY) for at in range(500)})
+            await storage.save({OTHER: Write({"secret": "4711"}, ANY)})
+            clock.days = 1.1
+            await storage.delete([OTHER])
+            await storage.purge()
+            await other.ping()
+            assert not any(b"4711" in content for content in await asyncio.to_thread(contents, tmp_path))
+            assert [key async for key in other.keys("")] == []
 
     async def test_a_file_of_a_version_without_expiry_is_taken_over(self, tmp_path: Path, clock: Clock) -> None:
         path = tmp_path / "state.db"

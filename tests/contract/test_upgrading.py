@@ -28,6 +28,12 @@ class Unknown:
     """Nobody registers it."""
 
 
+@dataclass
+class Weighed:
+    weight: float
+    by_day: list[dict[str, float]]
+
+
 OLD = {"profile": {"py/object": tag_of(Profile), "name": "Ada"}}
 NEW = {"profile": {"py/object": tag_of(Profile), "name": "Ada", "language": "en"}}
 
@@ -180,3 +186,12 @@ async def numbered(storage: StateStorage) -> AsyncIterator[tuple[int, str]]:
     async for key in storage.keys():
         yield number, key
         number += 1
+
+
+async def test_a_whole_number_in_a_field_for_fractions_makes_no_document_old(storage: StateStorage) -> None:
+    storage.codec.register(Weighed)
+    for number, weight in enumerate((70, 70.0)):
+        weighed = {"py/object": tag_of(Weighed), "weight": weight, "by_day": [{"x": weight}]}
+        await storage.save({f"k/{number}": Write({"w": weighed}, ABSENT)})
+
+    assert await upgraded(storage) == {State.CURRENT: 2}

@@ -10,7 +10,9 @@ from botbuilder.schema import Attachment
 
 from bots import StateManagementBot
 from bots.adapter import APOLOGY
+from bots.logs import DiscreetFormatter, short_hash
 from storage import ABSENT, StorageConflict, StorageUnavailable, Write
+from tests.contract import raw
 from tests.unit.http_channel import EMULATOR, Channel, channel
 
 
@@ -102,6 +104,42 @@ async def test_a_document_that_cannot_be_read_is_an_apology_and_is_left_as_it_is
     assert (await local.post(local.body())).status == 201
     assert local.texts() == list(APOLOGY)
     assert await local.storage.load(KEYS) == before
+
+
+@pytest.mark.parametrize(
+    ("profile", "place", "reason"),
+    [
+        ({"py/reduce": ["evil"]}, "UserProfile", "'py/reduce' is not read"),
+        ({"name": 4711}, "UserProfile.name", "is int: input should be a valid string"),
+        ({"schema_version": "PIN 4711"}, "UserProfile.schema_version", "is not a version from 1 on"),
+    ],
+)
+async def test_a_document_that_cannot_be_read_is_one_line_without_what_is_in_it_and_no_redelivery(
+    local: Channel, caplog: pytest.LogCaptureFixture, profile: dict[str, object], place: str, reason: str
+) -> None:
+    tag = {} if "py/reduce" in profile else {"py/object": "data_models.user_profile.UserProfile"}
+    await local.storage.save({KEYS[1]: Write({"UserProfile": tag | profile}, ABSENT)})
+    with caplog.at_level(logging.INFO):
+        await local.post(local.body())
+    [error] = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert (error.getMessage(), error.exc_info) == (f"a document cannot be read at {place}: {reason}", None)
+    assert "4711" not in caplog.text
+    assert EMULATOR["from"]["id"] not in caplog.text
+    assert "delivered again" not in caplog.text
+
+
+async def test_a_document_that_is_no_json_is_told_as_a_turn_that_failed(
+    local: Channel, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await raw.put(local.storage, KEYS[0], b"{")
+    formatter = DiscreetFormatter("%(message)s")
+    lines: list[str] = []
+    with caplog.at_level(logging.INFO):
+        monkeypatch.setattr(caplog.handler, "emit", lambda record: lines.append(formatter.format(record)))
+        await local.post(local.body())
+    hashed = f"document={short_hash(KEYS[0])}"
+    assert any(line.startswith("a document cannot be read at line 1 column 1: is not JSON") for line in lines)
+    assert [hashed in line for line in lines if line.startswith("turn ")] == [True]
 
 
 @pytest.mark.parametrize("method", ["load", "save"])

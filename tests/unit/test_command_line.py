@@ -354,3 +354,54 @@ class TestTerminals:
             os.close(ours)
         assert "checked" in shown
         assert done.stdout.split() == [b"200", b"up", b"to", b"date"]
+
+
+def test_what_dialogs_keep_is_known_to_check(storage: Storage, store: Any) -> None:
+    frame = {"py/object": "botbuilder.dialogs.dialog_instance.DialogInstance", "id": "main", "state": {}}
+    state = {"py/object": "botbuilder.dialogs.dialog_state.DialogState", "_dialog_stack": [frame]}
+    store({"test/conversations/c": {"DialogState": state}})
+
+    done = storage("check", "--json")
+
+    assert json.loads(done.stdout)["unreadable"] == []
+    assert done.returncode == 0
+
+
+class TestTranscripts:
+    @pytest.fixture(autouse=True)
+    def said(self, store: Any) -> None:
+        alone, group = ("test/users/ada",), ("test/users/ada", "test/users/bob")
+        conversations = {
+            f"test/conversations/{name}": {"$turn": {"tag": "t", "ledger": [], "seen": {}, "last": list(users)}}
+            for name, users in (("alone", alone), ("group", group))
+        }
+        entries = {f"test/transcripts/{name}/1": {"text": f"said in {name}"} for name in ("alone", "group", "bobs")}
+        store({"test/users/ada": {}, **conversations, **entries})
+
+    def test_they_are_shown_and_those_of_shared_conversations_are_listed(self, storage: Storage) -> None:
+        lines = storage("delete", "--user", "test/users/ada").stdout.splitlines()
+
+        assert ["said", "test/transcripts/alone/1"] in [line.split() for line in lines]
+        assert ["shared", "test/transcripts/group/1", "with", "1", "other"] in [line.split() for line in lines]
+        assert any("Would be deleted: 3 documents" in line for line in lines)
+
+    def test_they_are_exported_and_those_of_shared_conversations_are_named(self, storage: Storage) -> None:
+        items = {item["key"]: item for item in json.loads(storage("export", "--user", "test/users/ada").stdout)}
+
+        assert items["test/transcripts/alone/1"]["value"] == {"text": "said in alone"}
+        assert items["test/transcripts/group/1"] == {"key": "test/transcripts/group/1", "shared_with": 1}
+        assert "test/transcripts/bobs/1" not in items
+
+
+@pytest.mark.parametrize("what", [["test/users/ada"], ["--user", "test/users/ada"]])
+def test_what_is_deleted_is_in_no_file_any_more(storage: Storage, store: Any, file: Path, what: list[str]) -> None:
+    store({"test/users/ada": {"name": "Ada Lovelace"}, "test/users/bob": {"name": "Bob"}})
+
+    assert storage("delete", *what, "--execute").returncode == 0
+
+    assert not [path for path in file.parent.glob("state.db*") if b"Ada Lovelace" in path.read_bytes()]
+
+
+def test_export_takes_the_option_of_the_other_commands(storage: Storage, store: Any) -> None:
+    store({"a": {"n": 1}})
+    assert json.loads(storage("export", "--json").stdout)[0]["value"] == {"n": 1}

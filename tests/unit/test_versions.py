@@ -186,3 +186,60 @@ def test_a_former_name_is_nobody_elses() -> None:
     for name in (TAG, "old_bot.models.User"):
         with pytest.raises(TypeError, match="cannot be a former name"):
             made.register(Other, name)
+
+
+def test_a_class_is_not_registered_under_what_is_anothers_former_name() -> None:
+    made = Codec()
+    made.register(Unversioned, TAG)
+    for _again in range(2):
+        with pytest.raises(TypeError, match=f"'{TAG}' cannot be a former name of .*Unversioned"):
+            made.register(Profile)
+    assert isinstance(made.decode({"py/object": TAG, "name": "Ada"}, "k"), Unversioned)
+
+
+def test_a_class_that_was_made_anew_takes_the_place_of_the_old_one_with_its_former_names() -> None:
+    made = Codec()
+    made.register(Profile)
+    again = dataclasses.dataclass(type("Profile", (Profile,), {"FORMER_NAMES": Profile.FORMER_NAMES}))
+    again.__module__, again.__qualname__ = Profile.__module__, Profile.__qualname__
+    made.register(again)
+    assert type(made.decode({**VERSION_1, "py/object": "old_bot.models.User"}, "k")) is again
+
+
+@dataclasses.dataclass
+class Unversioned:
+    """As the class was before its first version step, to which a deployment is rolled back."""
+
+    name: str = ""
+
+
+UNVERSIONED_TAG = f"{__name__}.Unversioned"
+
+
+def test_a_class_without_versions_is_version_1_and_refuses_what_newer_code_wrote() -> None:
+    made = Codec()
+    made.register(Unversioned)
+    newer = {"py/object": UNVERSIONED_TAG, "first_name": "Ada", "schema_version": 2}
+    with pytest.raises(StateDecodeError, match=rf"{UNVERSIONED_TAG} of version 2, .* knows version 1"):
+        made.decode({"p": newer}, "k")
+
+
+def test_a_class_without_versions_reads_and_keeps_what_newer_code_marked_as_readable() -> None:
+    made = Codec()
+    made.register(Unversioned)
+    newer = {"py/object": UNVERSIONED_TAG, "name": "Ada", "nick": "A", "schema_version": 2, "readable_by": 1}
+    assert made.encode(made.decode({"p": newer}, "k"), "k") == {"p": newer}
+
+
+@pytest.mark.parametrize(("version", "readable"), [(4, 4), (4, None), ("3", 1), (True, 1), (None, 1)])
+def test_a_version_that_this_code_could_not_read_again_is_not_written(version: Any, readable: Any) -> None:
+    profile = Profile()
+    vars(profile).update(schema_version=version, readable_by=readable)
+    with pytest.raises(StateEncodeError, match=r"p"):
+        codec().encode({"p": profile}, "k")
+
+
+def test_an_object_that_was_made_without_its_version_is_written_with_it() -> None:
+    profile = object.__new__(Profile)
+    vars(profile).update(first_name="Ada", last_name="Lovelace", initials="AL")
+    assert codec().encode(profile, "k")["schema_version"] == 3
