@@ -26,7 +26,7 @@ class Handler:
         self._store = store
         self._session = session
         self._turn = {"ordinary": self._ordinary, "both": self._both}[workload]
-        self._later: set[asyncio.Task[Any]] = set()
+        self._later: dict[str, asyncio.Task[Any]] = {}
 
     async def post(self, request: web.Request) -> web.Response:
         activity = json.loads(await request.read())
@@ -48,6 +48,8 @@ class Handler:
         return f"{name} sent: {activity['text']}", f"Message received at: {time}", f"Message received from: {channel}"
 
     async def _both(self, _activity: dict[str, Any], user: str, conversation: str) -> tuple[str, ...]:
+        if tidying := self._later.pop(user, None):
+            await tidying
         found = await self._store.load((user, conversation))
         changed = {
             key: held._replace(state={"Count": (held.state or {"Count": 0})["Count"] + 1})
@@ -58,9 +60,7 @@ class Handler:
         else:
             etag = (await self._store.save({user: changed[user]}))[user]
             await self._store.save({conversation: changed[conversation]})
-            tidy = asyncio.create_task(self._store.save({user: changed[user]._replace(etag=etag)}))
-            self._later.add(tidy)
-            tidy.add_done_callback(self._later.discard)
+            self._later[user] = asyncio.create_task(self._store.save({user: changed[user]._replace(etag=etag)}))
         return ("{} {}".format(*(held.state["Count"] for held in changed.values() if held.state)),)
 
     async def _reply(self, activity: dict[str, Any], text: str) -> None:

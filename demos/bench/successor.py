@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 from microsoft_agents.hosting.aiohttp import CloudAdapter
@@ -34,7 +34,7 @@ class Agent(ActivityHandler):
 
     def __init__(self, storage: Storage, workload: str) -> None:
         self._storage = storage
-        self._turn: Callable[..., tuple[str, ...]] = {"ordinary": _ordinary, "both": _both}[workload]
+        self._turn = _TURNS[workload]
 
     async def on_message_activity(self, turn_context: TurnContext) -> None:
         """Handle a message."""
@@ -69,6 +69,9 @@ def _both(_activity: Any, *states: Any) -> tuple[str, ...]:
     for state in states:
         state.set_value("Count", (state.get_value("Count") or 0) + 1)
     return (" ".join(str(state.get_value("Count")) for state in states),)
+
+
+_TURNS: Final[dict[str, Callable[..., tuple[str, ...]]]] = {"ordinary": _ordinary, "both": _both}
 
 
 def _storage() -> Storage:
