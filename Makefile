@@ -9,7 +9,7 @@ PEERS := .venv-bench
 MINUTES := 3
 PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help run chat test test-newest fuzz lock lint emulators demo-restart demo-scale-out bench clean
+.PHONY: help run chat test test-newest fuzz soak lock lint emulators demo-restart demo-scale-out bench clean
 
 help:
 	@echo "make run            the bot, and a page to talk to it: http://localhost:3978/"
@@ -17,6 +17,7 @@ help:
 	@echo "make test           all tests, on the pinned SDKs and real emulators"
 	@echo "make test-newest    the storage tests again on the newest Azure SDKs"
 	@echo "make fuzz           hostile requests, guided by coverage, for MINUTES=3 (Linux)"
+	@echo "make soak           an hour's worth of turns, three replicas, trouble all the way"
 	@echo "make lint           ruff and mypy"
 	@echo "make lock           the newest versions that the requirements allow, with hashes"
 	@echo "make emulators      Azurite and a Cosmos DB server in the foreground, without Docker"
@@ -39,6 +40,9 @@ test-newest: $(NEWEST)/.dev
 fuzz: $(VENV)/.dev
 	$(VENV)/bin/python $(PIP) "atheris>=3,<4"
 	$(VENV)/bin/python -m tests.fuzz $$((60 * $(MINUTES)))
+
+soak: $(VENV)/.dev
+	SOAK_TURNS=36000 $(VENV)/bin/python -m pytest tests/e2e/test_soak.py -m cosmos -s $(ARGS)
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .

@@ -14,6 +14,8 @@ from botbuilder.core import Bot
 
 from bots import StateManagementBot
 from bots.adapter import create_adapter
+from bots.admission import admission
+from bots.connector.pool import ConnectorPool
 from bots.credentials import BotCredentialsFactory, BotIdentity
 from bots.endpoint import MessagesEndpoint
 from bots.header_deadline import HeaderDeadline
@@ -29,6 +31,7 @@ from storage import StateStorage, StorageError, StorageUnavailable, create_stora
 
 BotFactory = Callable[[ConversationState, UserState], Bot]
 
+MESSAGES = "/api/messages"
 STORAGE = web.AppKey("storage", StateStorage)
 TURNS = web.AppKey("turns", TurnTransaction)
 HEADS = web.AppKey("heads", HeaderDeadline)
@@ -39,8 +42,8 @@ SERVER_OPTIONS: dict[str, Any] = {
 }
 BACKLOG = 128  # connections that wait to be accepted
 LISTENS = web.AppKey[Callable[[str], Awaitable[None]]]("listens")  # wants to know the URL, in development
+SHUTDOWN_SECONDS = web.AppKey("shutdown_seconds", float)
 OPEN_SECONDS = 10.0  # for the storage to answer before the process gives up
-SHUTDOWN_SECONDS = 15.0  # for the turns that run when the process is told to stop
 CANNOT_START = 2  # exit code
 _STORAGE_VARIABLES = {
     "sqlite": "SQLITE_PATH",
@@ -65,13 +68,14 @@ def create_app(settings: Settings, bot_factory: BotFactory = StateManagementBot)
         settings.app_id or None, settings.app_password or None, settings.app_type, settings.app_tenant_id or None
     )
     credentials = BotCredentialsFactory(identity)
-    adapter = create_adapter(identity, credentials)
+    connectors = ConnectorPool(settings.reply_timeout)
+    adapter = create_adapter(identity, credentials, connectors)
     states = ConversationState(storage), UserState(storage)
     heads = HeaderDeadline()
     is_local = not (settings.app_id or settings.allow_unauthenticated)
     app = web.Application(
         client_max_size=settings.max_request_bytes,
-        middlewares=[heads.middleware, refusals, *([local_only] if is_local else [])],
+        middlewares=[heads.middleware, refusals, admission(MESSAGES), *([local_only] if is_local else [])],
     )
     runtime = Runtime(new_txn=noted_txn, limits=Limits(turn=settings.turn_timeout))
     observer = _page(app, storage) if settings.is_local else unobserved
@@ -81,11 +85,11 @@ def create_app(settings: Settings, bot_factory: BotFactory = StateManagementBot)
     app[STORAGE] = storage
     app[TURNS] = turns
     app[HEADS] = heads
+    app[SHUTDOWN_SECONDS] = settings.shutdown_timeout
     app.cleanup_ctx.append(_opened)
+    app.on_cleanup.append(lambda _app: connectors.aclose())
     app.on_cleanup.append(lambda _app: credentials.aclose())
-    app.router.add_post(
-        "/api/messages", MessagesEndpoint(adapter, bot, local_only=is_local).post, expect_handler=expectations
-    )
+    app.router.add_post(MESSAGES, MessagesEndpoint(adapter, bot, local_only=is_local).post, expect_handler=expectations)
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/readyz", _readyz)
     return app
@@ -112,7 +116,9 @@ async def _opened(app: web.Application) -> AsyncIterator[None]:
         try:
             yield
         finally:
-            await app[TURNS].aclose()
+            with suppress(TimeoutError):  # what is done after the replies need not happen
+                async with asyncio.timeout(app[SHUTDOWN_SECONDS]):
+                    await app[TURNS].aclose()
 
 
 async def _healthz(_request: web.Request) -> web.Response:
@@ -136,7 +142,7 @@ async def serve(settings: Settings, bot_factory: BotFactory = StateManagementBot
         app = create_app(settings, bot_factory)
     except ValueError as error:  # its text may hold a secret: an SDK repeats what it cannot parse
         raise _unusable_storage(settings, "its SDK cannot use the settings") from error
-    runner = web.AppRunner(app, shutdown_timeout=SHUTDOWN_SECONDS, **SERVER_OPTIONS)
+    runner = web.AppRunner(app, shutdown_timeout=settings.shutdown_timeout, **SERVER_OPTIONS)
     stop = asyncio.Event()
     listening: asyncio.Server | None = None
     asyncio.get_running_loop().set_exception_handler(log_loop_error)
@@ -152,7 +158,7 @@ async def serve(settings: Settings, bot_factory: BotFactory = StateManagementBot
         )
         port = listening.sockets[0].getsockname()[1]
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        print(f"State bot on http://{host}:{port}/api/messages, state in {app[STORAGE]}", flush=True)
+        print(f"State bot on http://{host}:{port}{MESSAGES}, state in {app[STORAGE]}", flush=True)
         if LISTENS in app:
             print(f"Talk to it, and see its state: http://{host}:{port}/", flush=True)
             await app[LISTENS](f"http://{host}:{port}")
@@ -174,11 +180,25 @@ def _unusable_storage(settings: Settings, reason: str) -> ConfigError:
     )
 
 
+def _monitor(connection: str) -> None:
+    """Let OpenTelemetry tell Azure Monitor. Any other exporter: `opentelemetry-instrument python app.py`."""
+    try:
+        from azure.monitor.opentelemetry import configure_azure_monitor
+    except ImportError:
+        raise ConfigError(
+            "APPLICATIONINSIGHTS_CONNECTION_STRING is set: pip install azure-monitor-opentelemetry, or unset it"
+        ) from None
+    # Not the logs: it would send the texts of exceptions, and they go where the container's output goes.
+    configure_azure_monitor(connection_string=connection, disable_logging=True)
+
+
 def main(bot_factory: BotFactory = StateManagementBot) -> int:
     """Start the bot from the environment, yours or the sample's; return the process's exit code."""
     try:
         settings = Settings.from_env(environment())
         set_up(settings.log_format, details=settings.log_details)
+        if settings.monitor_connection:
+            _monitor(settings.monitor_connection)
         asyncio.run(serve(settings, bot_factory))
     except ConfigError as error:
         print(f"state bot: {error}", file=sys.stderr)

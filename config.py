@@ -57,13 +57,14 @@ class Settings:
     expire_private_days: int | None = None
     cosmos_stale_reads: bool = False
     turn_timeout: float = 12.0
+    monitor_connection: str = field(default="", repr=False)
+    storage_timeout: float = 4.0
+    reply_timeout: float = 5.0
+    shutdown_timeout: float = 15.0
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
-        """Return the settings that `env` describes; an empty variable counts as unset.
-
-        Raises `ConfigError` for the first variable that is wrong or missing.
-        """
+        """Return what `env` describes, an empty variable unset. Raises `ConfigError` for the first that is wrong."""
         given: dict[str, Any] = {}
         for variable, (name, parse) in _VARIABLES.items():
             value = env.get(variable, "").strip()
@@ -173,5 +174,12 @@ _VARIABLES: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "EXPIRE_USER_DAYS": ("expire_user_days", _days),
     "EXPIRE_PRIVATE_DAYS": ("expire_private_days", _days),
     "COSMOS_STALE_READS": ("cosmos_stale_reads", flag),
+    "APPLICATIONINSIGHTS_CONNECTION_STRING": (
+        "monitor_connection",
+        text("InstrumentationKey=.+", "InstrumentationKey=..., as the portal shows it"),
+    ),
     "TURN_TIMEOUT": ("turn_timeout", seconds(1, 300)),
+    "STORAGE_TIMEOUT": ("storage_timeout", seconds(0.1, 60)),
+    "REPLY_TIMEOUT": ("reply_timeout", seconds(0.1, 60)),
+    "SHUTDOWN_TIMEOUT": ("shutdown_timeout", seconds(0, 300)),
 }

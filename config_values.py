@@ -47,10 +47,10 @@ def number(least: int, most: int, expected: str) -> Callable[[str], int]:
     return parse
 
 
-def seconds(least: int, most: int) -> Callable[[str], float]:
+def seconds(least: float, most: float) -> Callable[[str], float]:
     def parse(value: str) -> float:
         if not (re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", value) and least <= float(value) <= most):
-            raise ValueError(f"seconds, {least} to {most}")
+            raise ValueError(f"seconds, {least:g} to {most:g}")
         return float(value)
 
     return parse

@@ -10,6 +10,8 @@ from botbuilder.integration.aiohttp import CloudAdapter
 from botbuilder.schema import Activity, ActivityTypes
 
 from bots.channel_auth import ChannelAuthentication
+from bots.connector.authentication import PooledAuthentication
+from bots.connector.pool import ConnectorPool
 from bots.credentials import BotCredentialsFactory, BotIdentity
 from bots.turn.errors import RepliesNotDelivered, for_bugs_only
 
@@ -18,9 +20,11 @@ APOLOGY = ("The bot encountered an error or bug.", "To continue to run this bot,
 _log = logging.getLogger(__name__)
 
 
-def create_adapter(identity: BotIdentity, credentials: BotCredentialsFactory) -> CloudAdapter:
-    """Return the adapter that authenticates the channels' requests and sends the replies."""
-    adapter = CloudAdapter(ChannelAuthentication(identity, credentials))
+def create_adapter(
+    identity: BotIdentity, credentials: BotCredentialsFactory, connectors: ConnectorPool
+) -> CloudAdapter:
+    """Return the adapter that authenticates the channels' requests and sends the replies through `connectors`."""
+    adapter = CloudAdapter(PooledAuthentication(ChannelAuthentication(identity, credentials), connectors))
     adapter.on_turn_error = for_bugs_only(_apologise)
     return adapter
 

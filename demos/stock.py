@@ -20,7 +20,7 @@ from botbuilder.integration.aiohttp import CloudAdapter, ConfigurationBotFramewo
 from bots.adapter import APOLOGY
 from bots.credentials import BotIdentity
 from config import Settings, environment
-from storage.remote import is_loopback
+from storage.local import is_loopback
 
 
 def create_app(settings: Settings, bot_factory: Callable[[ConversationState, UserState], Bot]) -> web.Application:

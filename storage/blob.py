@@ -16,7 +16,7 @@ from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError
 from azure.identity.aio import DefaultAzureCredential
 from azure.storage.blob import ContentSettings
-from azure.storage.blob.aio import BlobServiceClient, LinearRetry
+from azure.storage.blob.aio import BlobServiceClient
 
 from storage.codec import as_object, loads
 from storage.contract import ABSENT, Document, Write
@@ -24,13 +24,14 @@ from storage.errors import StateDecodeError, StorageConflict
 from storage.expiry import NEVER, Expiry
 from storage.keys import blob_key, blob_name, blob_prefixes, is_blob_digest
 from storage.limits import Limits
-from storage.remote import TOO_LARGE, Closable, RemoteStorage, Stored, may_create
+from storage.local import may_create
+from storage.remote import OPENING, TIMEOUT, TOO_LARGE, Closable, RemoteStorage, Stored
 
 _log: Final = logging.getLogger(__name__)
 _JSON: Final = ContentSettings(content_type="application/json")
 _PRECONDITION_FAILED: Final = {"BlobAlreadyExists", "ConditionNotMet", "TargetConditionNotMet"}
 _PAGE: Final = 1000  # blobs of a listing
-_TIMEOUT: Final = 5  # seconds, to connect and between two packets
+_CLIENT_OPTIONS: Final[dict[str, Any]] = {"retry_total": 0}  # `RemoteStorage` retries; the SDK would first wait 15 s
 SIZE_LIMIT: Final = 32 * 1024 * 1024  # bytes the SDK reads in one request; more, and a write may come in between
 
 
@@ -48,6 +49,7 @@ class BlobStorage(RemoteStorage):
         container: the container's name.
         create: make the container when it is missing.
         credential: closed with the storage.
+        timeout: seconds for an operation with its retries.
         expiry, clock: as for every `StateStorage`; a document's life begins when its blob was last modified.
     """
 
@@ -58,11 +60,12 @@ class BlobStorage(RemoteStorage):
         *,
         create: bool = False,
         credential: Closable | None = None,
+        timeout: float = TIMEOUT,
         expiry: Expiry = NEVER,
         clock: Callable[[], float] = time.time,
     ) -> None:
         clients = (service, *([credential] if credential else []))
-        super().__init__(*clients, limits=Limits(SIZE_LIMIT), expiry=expiry, clock=clock)
+        super().__init__(*clients, timeout=timeout, limits=Limits(SIZE_LIMIT), expiry=expiry, clock=clock)
         self._container = service.get_container_client(container)
         self._create = create
 
@@ -71,27 +74,28 @@ class BlobStorage(RemoteStorage):
         cls, connection_string: str, container: str, *, create: bool | None = None, **options: Any
     ) -> Self:
         """Build the client from an account's connection string; `create` None: on an emulator of this machine."""
-        service = BlobServiceClient.from_connection_string(connection_string, **_client_options())
+        service = BlobServiceClient.from_connection_string(connection_string, **_CLIENT_OPTIONS)
         return cls(service, container, create=may_create(create, service.url), **options)
 
     @classmethod
     def from_account_url(cls, account_url: str, container: str, *, create: bool | None = None, **options: Any) -> Self:
         """Build the client for the Entra identity that `DefaultAzureCredential` finds; `create` as above."""
         credential = DefaultAzureCredential()
-        service = BlobServiceClient(account_url, credential=credential, **_client_options())
+        service = BlobServiceClient(account_url, credential=credential, **_CLIENT_OPTIONS)
         return cls(service, container, create=may_create(create, service.url), credential=credential, **options)
 
     def __str__(self) -> str:
         return f"Blob container {self._container.container_name!r}"
 
-    async def open(self) -> None:
+    async def _open(self) -> None:
         if self._create:
-            async with self._asking("cannot be created"):
+            async with self._asking("cannot be created", OPENING):
                 try:
                     await self._container.create_container()
                 except ResourceExistsError:
                     return
-        await self.ping()
+        async with self._asking("cannot be reached", OPENING):
+            await self._container.get_container_properties()
 
     async def ping(self) -> None:
         async with self._asking("cannot be reached"):
@@ -162,13 +166,6 @@ class BlobStorage(RemoteStorage):
                 raise
         etag: str = answer["etag"]
         return etag
-
-
-def _client_options() -> dict[str, Any]:
-    # The SDK's own default waits 15 s before its first retry, as long as a channel waits for the whole turn; and its
-    # exponential policy adds the base's powers to the initial backoff, so it never waits less than a second.
-    retry = LinearRetry(backoff=0.5, retry_total=3, random_jitter_range=0.3)
-    return {"retry_policy": retry, "connection_timeout": _TIMEOUT, "read_timeout": _TIMEOUT}
 
 
 def _if_match(write: Write) -> dict[str, Any]:

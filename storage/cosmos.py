@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Final, Self
 from azure.core import MatchConditions
 from azure.cosmos import PartitionKey
 from azure.cosmos.aio import CosmosClient
+from azure.cosmos.documents import ConnectionPolicy
 from azure.cosmos.exceptions import CosmosHttpResponseError, CosmosResourceExistsError
 from azure.identity.aio import DefaultAzureCredential
 
@@ -26,7 +27,8 @@ from storage.errors import StateDecodeError, StorageConflict
 from storage.expiry import NEVER, Expiry
 from storage.keys import cosmos_id
 from storage.limits import EXACT, Limits, escaped_size
-from storage.remote import TOO_LARGE, Closable, RemoteStorage, Stored, is_loopback, may_create
+from storage.local import is_loopback, may_create
+from storage.remote import OPENING, TIMEOUT, TOO_LARGE, Closable, RemoteStorage, Stored
 
 _NO_SUCH_CONTAINER: Final = 1003  # substatus of a 404 that is not about the item
 _CONFLICTS: Final = (409, 412)
@@ -43,6 +45,7 @@ class CosmosStorage(RemoteStorage):
         database, container: their names.
         create: make what is missing; needs an account key.
         credential: closed with the storage.
+        timeout: seconds for an operation with its retries.
         key_suffix, compatibility_mode: those of the stock storage whose items are to be found; see `cosmos_id`.
         expiry, clock: as for every `StateStorage`; an item carries its life as its time to live.
         stale_reads: use an account whose reads may answer an older version, which is right for one replica only.
@@ -58,6 +61,7 @@ class CosmosStorage(RemoteStorage):
         *,
         create: bool = False,
         credential: Closable | None = None,
+        timeout: float = TIMEOUT,
         key_suffix: str = "",
         compatibility_mode: bool = False,
         expiry: Expiry = NEVER,
@@ -65,7 +69,8 @@ class CosmosStorage(RemoteStorage):
         stale_reads: bool = False,
     ) -> None:
         clients = (client, *([credential] if credential else []))
-        super().__init__(*clients, limits=Limits(SIZE_LIMIT, exact=False), expiry=expiry, clock=clock)
+        limits = Limits(SIZE_LIMIT, exact=False)
+        super().__init__(*clients, timeout=timeout, limits=limits, expiry=expiry, clock=clock)
         self._client = client
         self._stale_reads = stale_reads
         self._names = (database, container)
@@ -77,7 +82,10 @@ class CosmosStorage(RemoteStorage):
     def from_key(
         cls, endpoint: str, key: str, database: str, container: str, *, create: bool | None = None, **options: Any
     ) -> Self:
-        """Build the client from an account's endpoint and key; `create` None: on an emulator of this machine."""
+        """Build the client from an account's endpoint and key; `create` None: on an emulator of this machine.
+
+        `options` are the class's own.
+        """
         client = CosmosClient(endpoint, credential=key, **_client_options(endpoint))
         return cls(client, database, container, create=may_create(create, endpoint), **options)
 
@@ -90,11 +98,11 @@ class CosmosStorage(RemoteStorage):
         client = CosmosClient(endpoint, credential=credential, **_client_options(endpoint))
         return cls(client, database, container, create=may_create(create, endpoint), credential=credential, **options)
 
-    async def open(self) -> None:
+    async def _open(self) -> None:
         if self._create:
-            async with self._asking("cannot be created"):
+            async with self._asking("cannot be created", OPENING):
                 await self._create_missing()
-        async with self._asking("cannot be reached"):
+        async with self._asking("cannot be reached", OPENING):
             properties = await self._container.read()
             account = await self._client._get_database_account()
         if not self._stale_reads:
@@ -184,8 +192,11 @@ class CosmosStorage(RemoteStorage):
 
 
 def _client_options(endpoint: str) -> dict[str, Any]:
+    # `RemoteStorage` retries, so the SDK must not: neither failed requests nor, up to nine times, throttled ones.
+    policy = ConnectionPolicy()
+    policy.RetryOptions = type(policy.RetryOptions)(max_retry_attempt_count=0)
     # Emulators come with a certificate they signed themselves.
-    return {"connection_verify": not is_loopback(endpoint), "retry_total": 3, "retry_backoff_factor": 0.2}
+    return {"connection_verify": not is_loopback(endpoint), "connection_policy": policy, "retry_total": 0}
 
 
 def _time_to_live(item: Mapping[str, Any]) -> int | None:

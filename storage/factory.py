@@ -27,7 +27,7 @@ def create_storage(settings: Settings, clock: Callable[[], float] = time.time) -
 def _sqlite(settings: Settings, **options: Any) -> StateStorage:
     from storage.sqlite import SqliteStorage
 
-    return SqliteStorage(settings.sqlite_path, **options)
+    return SqliteStorage(settings.sqlite_path, timeout=settings.storage_timeout, **options)
 
 
 def _memory(_settings: Settings, **options: Any) -> StateStorage:
@@ -39,7 +39,7 @@ def _memory(_settings: Settings, **options: Any) -> StateStorage:
 def _blob(settings: Settings, **options: Any) -> StateStorage:
     from storage.blob import BlobStorage
 
-    options["create"] = settings.storage_create
+    options |= {"create": settings.storage_create, "timeout": settings.storage_timeout}
     if settings.blob_connection_string:
         return BlobStorage.from_connection_string(settings.blob_connection_string, settings.blob_container, **options)
     return BlobStorage.from_account_url(settings.blob_account_url, settings.blob_container, **options)
@@ -51,6 +51,7 @@ def _cosmos(settings: Settings, **options: Any) -> StateStorage:
     where = (settings.cosmos_database, settings.cosmos_container)
     options |= {
         "create": settings.storage_create,
+        "timeout": settings.storage_timeout,
         "key_suffix": settings.cosmos_key_suffix,
         "compatibility_mode": settings.cosmos_compatibility_mode,
         "stale_reads": settings.cosmos_stale_reads,

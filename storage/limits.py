@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from storage.errors import StateEncodeError
+from storage.telemetry import record_size
 
 # One for all: what was written while developing on SQLite must not be too deep for Cosmos DB, whose item is a level
 # around the document.
@@ -49,6 +50,7 @@ class Limits:
         Raises `StateEncodeError` for what the store would refuse or change. Logs a warning, once for each key, from
         half of the size on; keys name people, so the log gets a hash.
         """
+        record_size(size)
         if text.count(b"{") + text.count(b"[") > LEVELS:
             _refuse_deep(key, value)
         if not self._exact and _LONG_NUMBER.search(text):

@@ -12,6 +12,7 @@ from storage.codec import dumps, loads
 from storage.contract import Document, Write
 from storage.expiry import NEVER, Expiry, is_due, is_over
 from storage.limits import Limits
+from storage.telemetry import measured
 
 _SWEEP_EVERY: Final = 3_600  # seconds
 
@@ -50,6 +51,7 @@ class MemoryStorage(StateStorage):
     async def ping(self) -> None:
         """Memory always answers."""
 
+    @measured("load")
     async def load(self, keys: Iterable[str]) -> dict[str, Document]:
         now = self._clock()
         found = ((key, self._present(key, now)) for key in keys)
@@ -59,6 +61,7 @@ class MemoryStorage(StateStorage):
             if stored
         }
 
+    @measured("save")
     async def save(self, writes: Mapping[str, Write]) -> dict[str, str]:
         now = self._clock()
         changes = {key: self._stored(key, write.value, now) for key, write in writes.items()}

@@ -26,6 +26,7 @@ from storage.expiry import NEVER, Expiry, is_due, is_over
 from storage.keys import key_of_row, row_key
 from storage.limits import Limits
 from storage.sqlite_file import KEYS_AT_ONCE, connect, remove, select, transaction, use_schema, use_wal
+from storage.telemetry import measured
 
 _PAGE: Final = 1000  # keys
 _ROW_LIMIT: Final = 1_000_000_000  # bytes
@@ -39,7 +40,8 @@ class SqliteStorage(StateStorage):
 
     Args:
         path: the database file; created when missing, its folder must exist.
-        timeout: seconds to wait for another process's write before `StorageUnavailable`.
+        timeout: seconds before `StorageUnavailable`: half of them to wait for the other writes of this process, half
+            for those of other processes.
         expiry, clock: as for every `StateStorage`; rows whose life is over are removed a few at a time, while others
             are written.
     """
@@ -47,7 +49,7 @@ class SqliteStorage(StateStorage):
     transactional: ClassVar[bool] = True
 
     def __init__(
-        self, path: str | Path, *, timeout: float = 5.0, expiry: Expiry = NEVER, clock: Callable[[], float] = time.time
+        self, path: str | Path, *, timeout: float = 4.0, expiry: Expiry = NEVER, clock: Callable[[], float] = time.time
     ) -> None:
         super().__init__(expiry, clock)
         self._limits = Limits(_ROW_LIMIT)
@@ -66,11 +68,11 @@ class SqliteStorage(StateStorage):
         async with self._errors("cannot be opened"):
             # aiosqlite's thread outlives a failed connect and speaks to a closed loop; so fail before it starts.
             await asyncio.to_thread(lambda: sqlite3.connect(self._path).close())
-            self._writer = await connect(self._path, self._timeout)
+            self._writer = await connect(self._path, self._timeout / 2)
             await use_wal(self._writer, self._timeout)
             await self._writer.execute("PRAGMA synchronous=FULL")
             await use_schema(self._writer, self._clock())
-            self._reader = await connect(self._path, self._timeout)
+            self._reader = await connect(self._path, self._timeout / 2)
 
     async def aclose(self) -> None:
         async with self._writing:
@@ -82,6 +84,7 @@ class SqliteStorage(StateStorage):
     async def ping(self) -> None:
         await self._rows([])
 
+    @measured("load")
     async def load(self, keys: Iterable[str]) -> dict[str, Document]:
         names = {row_key(key): key for key in keys}
         rows = await self._rows(list(names))
@@ -92,10 +95,12 @@ class SqliteStorage(StateStorage):
             if not is_over(self.life(key), now - written)
         }
 
+    @measured("save")
     async def save(self, writes: Mapping[str, Write]) -> dict[str, str]:
         texts = {key: self._text(key, write.value) for key, write in writes.items() if write.value is not None}
         etags = {key: uuid.uuid4().hex for key in texts}
         if writes:
+            await self._wait_to_write()
             # Shielded: a cancelled caller must not leave a transaction open on the shared connection.
             await asyncio.shield(self._commit(dict(writes), texts, etags))
         return etags
@@ -120,20 +125,39 @@ class SqliteStorage(StateStorage):
         self._limits.check(key, value, text, len(text) + len(row_key(key).encode()) + _ROW_REST)
         return text.decode()
 
+    async def _wait_to_write(self) -> None:
+        try:
+            async with asyncio.timeout(self._timeout / 2):
+                await self._writing.acquire()
+        except TimeoutError as error:
+            raise StorageUnavailable(f"{self} cannot be written: earlier writes take too long") from error
+
     async def _commit(self, writes: Mapping[str, Write], texts: Mapping[str, str], etags: Mapping[str, str]) -> None:
-        async with self._writing, self._errors("cannot be written"), transaction(_open(self._writer)) as connection:
-            now = self._clock()
-            names = {row_key(key): key for key in writes}
-            found = await select(connection, "key, etag, written", list(names))
-            current = {names[name]: tag for name, tag, at in found if not is_over(self.life(names[name]), now - at)}
-            for key, write in writes.items():
-                write.require(key, current.get(key))
-            rows = [(row_key(key), text, etags[key], now) for key, text in texts.items()]
-            await connection.executemany("INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?)", rows)
-            await remove(connection, [row_key(key) for key, write in writes.items() if write.value is None])
-            if self._expiry and now - self._swept_at >= _SWEEP_EVERY:
-                self._swept_at = now
-                await self._sweep(connection, now)
+        try:
+            async with self._errors("cannot be written"), transaction(_open(self._writer)) as connection:
+                await self._write(connection, writes, texts, etags)
+        finally:
+            self._writing.release()
+
+    async def _write(
+        self,
+        connection: aiosqlite.Connection,
+        writes: Mapping[str, Write],
+        texts: Mapping[str, str],
+        etags: Mapping[str, str],
+    ) -> None:
+        now = self._clock()
+        names = {row_key(key): key for key in writes}
+        found = await select(connection, "key, etag, written", list(names))
+        current = {names[name]: tag for name, tag, at in found if not is_over(self.life(names[name]), now - at)}
+        for key, write in writes.items():
+            write.require(key, current.get(key))
+        rows = [(row_key(key), text, etags[key], now) for key, text in texts.items()]
+        await connection.executemany("INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?)", rows)
+        await remove(connection, [row_key(key) for key, write in writes.items() if write.value is None])
+        if self._expiry and now - self._swept_at >= _SWEEP_EVERY:
+            self._swept_at = now
+            await self._sweep(connection, now)
 
     async def _sweep(self, connection: aiosqlite.Connection, now: float) -> None:
         """Remove, of the next rows in the order of keys, those whose life is over; begin again behind the last."""

@@ -27,8 +27,8 @@ from infra.local import emulators
 from infra.local.node import EmulatorError
 from storage import StateStorage, create_storage
 from storage.expiry import Expiry
+from storage.local import is_loopback
 from storage.memory import MemoryStorage
-from storage.remote import is_loopback
 
 Connect = Callable[..., StateStorage]
 Environment = dict[str, str]

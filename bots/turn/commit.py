@@ -11,6 +11,7 @@ from bots.turn.envelope import Held, Note, build_document, parse_document, tag_o
 from bots.turn.outcome import Aborted, Committed
 from storage.contract import DocumentStore, JsonObject, Write
 from storage.errors import StorageConflict, StorageUnavailable
+from storage.telemetry import spanned
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from bots.turn.snapshot import Snapshot
 
 
+@spanned("commit")
 async def commit(
     snapshot: Snapshot,
     changes: Mapping[str, JsonObject | None],

@@ -25,6 +25,10 @@ class TurnTooSlow(TryAgain):
     """Raised when a turn is not decided within its time. It left nothing half done; the next delivery finds out."""
 
 
+class TooManyWaiting(TryAgain):
+    """Raised when as many turns of the conversation wait as there is room for. Nothing of the turn was done."""
+
+
 class RepliesNotDelivered(TryAgain):
     """Raised when the turn is decided but the channel did not take its replies. The next delivery sends them."""
 

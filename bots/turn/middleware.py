@@ -25,6 +25,7 @@ from bots.turn.delivery import Deliveries, delivery_id
 from bots.turn.documents import TurnDocuments
 from bots.turn.errors import DocumentNeeded, RepliesNotDelivered, TryAgain, TurnConflict, TurnTooSlow
 from bots.turn.events import TurnEvent, TurnObserver, What, unobserved
+from bots.turn.meters import count
 from bots.turn.protocol import Aborted, Committed, Redelivered, Runtime, Snapshot, begin, commit, mark_delivered, tidy
 from bots.turn.queue import ConversationQueue
 from bots.turn.recorded import record, restore
@@ -32,7 +33,8 @@ from bots.turn.replies import Reply
 from bots.turn.scopes import Scopes
 from bots.turn.settled import Settled, is_answered_by_response
 from storage.contract import DocumentStore, JsonObject
-from storage.errors import StateDecodeError, StorageError
+from storage.errors import StorageError
+from storage.telemetry import spanned
 
 ATTEMPTS: Final = 30  # of one turn, each on what the others have left
 SHORTEST_BACKOFF: Final = 0.01  # seconds, before the second attempt; doubled with each further one
@@ -71,11 +73,12 @@ class TurnTransaction(Middleware):
         self._scopes = Scopes(store, states)
         self._runtime = runtime or Runtime()
         self._observer = observer
-        self._queue = ConversationQueue()
+        self._queue = ConversationQueue(self._runtime.limits.waiting)
         self._deliveries = Deliveries()
         self._settled = Settled()
         self._afterwards: set[asyncio.Task[None]] = set()
 
+    @spanned("turn")
     async def on_turn(self, context: TurnContext, logic: Logic) -> None:
         """Handle one delivery of an activity."""
         arrived = self._runtime.monotonic()
@@ -115,7 +118,7 @@ class TurnTransaction(Middleware):
             if isinstance(started, Redelivered):
                 _log.info("redelivered: answered from the ledger")
                 self._tell("redelivered", scene, replies=len(started.replies))
-                return started, _restored(started, conversation, scene)
+                return started, restore(started.replies, scene.received, conversation)
             self._tell("loaded", scene, attempt=lost + 1, documents=started.view.versions())
             try:
                 turn, replies = await self._attempt(scene, logic, started, settled)
@@ -149,6 +152,7 @@ class TurnTransaction(Middleware):
             scene.release(committed=True)
         return turn, replies
 
+    @spanned("logic")
     async def _run(
         self, scene: TurnScene, logic: Logic, documents: TurnDocuments
     ) -> tuple[dict[str, JsonObject | None], Sequence[Reply]]:
@@ -162,6 +166,7 @@ class TurnTransaction(Middleware):
         self._scopes.forget(context)
         return documents.changes(), held.replies
 
+    @spanned("replies")
     async def _deliver(self, scene: TurnScene, turn: Committed | Redelivered, replies: Sequence[Reply]) -> None:
         try:
             await self._deliveries.deliver(scene.outlet, turn.txn, scene.received, replies)
@@ -174,7 +179,9 @@ class TurnTransaction(Middleware):
 
     def _tell(self, what: What, scene: TurnScene, **facts: Any) -> None:
         conversation = ConversationState(None).get_storage_key(scene.context)
-        self._observer(TurnEvent(what, conversation, scene.received.id, facts))
+        event = TurnEvent(what, conversation, scene.received.id, facts)
+        count(event)
+        self._observer(event)
 
     @contextlib.asynccontextmanager
     async def _in_time(self, conversation: str) -> AsyncIterator[None]:
@@ -207,10 +214,3 @@ class TurnTransaction(Middleware):
         task = asyncio.create_task(work)
         self._afterwards.add(task)
         task.add_done_callback(self._afterwards.discard)
-
-
-def _restored(found: Redelivered, conversation: str, scene: TurnScene) -> list[Reply]:
-    try:
-        return restore(found.replies, scene.received)
-    except ValueError as error:
-        raise StateDecodeError(conversation, "$turn.ledger", f"holds {error}") from error

@@ -11,11 +11,12 @@ from botbuilder.core import InvokeResponse, TurnContext
 from botbuilder.schema import Activity, ActivityTypes
 from msrest.serialization import Model
 
-from bots.turn.replies import Reply
+from bots.turn.replies import Doing, Reply
 from bots.wire import from_json, to_json
 from storage.contract import JsonObject
+from storage.errors import StateDecodeError
 
-_DOINGS: Final = frozenset(("send", "update", "delete"))
+_DOINGS: Final[dict[str, Doing]] = {"send": "send", "update": "update", "delete": "delete"}
 _RESPONSE: Final = frozenset(("status", "body"))
 
 
@@ -25,18 +26,16 @@ def record(replies: Sequence[Reply], received: Activity) -> list[JsonObject]:
     return [{"do": reply.do, "activity": _less(_plain(reply.activity), address)} for reply in replies]
 
 
-def restore(records: Sequence[JsonObject], received: Activity) -> list[Reply]:
+def restore(records: Sequence[JsonObject], received: Activity, conversation: str) -> list[Reply]:
     """Return the replies that `record` was given, addressed by the activity that is delivered again.
 
-    Raises ValueError for records that no turn has made.
+    Raises `StateDecodeError`, of the document `conversation`, for records that no turn has made.
     """
     address = _address(received)
     try:
-        if any(each["do"] not in _DOINGS for each in records):
-            raise ValueError("something else than send, update and delete")
-        return [Reply(each["do"], _activity(_more(each["activity"], address))) for each in records]
+        return [Reply(_DOINGS[each["do"]], _activity(_more(each["activity"], address))) for each in records]
     except (AttributeError, KeyError, TypeError, DeserializationError) as error:
-        raise ValueError(f"a reply that is none: {error!r}") from error
+        raise StateDecodeError(conversation, "$turn.ledger", f"holds a reply that is none: {error!r}") from error
 
 
 def _address(received: Activity) -> JsonObject:

@@ -27,11 +27,14 @@ _INVOKE_RESPONSE: Final = BotAdapter._INVOKE_RESPONSE_KEY
 _PROVISIONAL: Final = "held-"
 
 
+Doing = Literal["send", "update", "delete"]
+
+
 @dataclass(slots=True)
 class Reply:
     """One thing to do at the channel: send an activity, or update or delete one that was sent before."""
 
-    do: Literal["send", "update", "delete"]
+    do: Doing
     activity: Activity
 
 

@@ -19,6 +19,7 @@ class Limits:
     Attributes:
         turn: from an activity's arrival until it is decided: waiting for earlier turns, the bot's logic and all
             attempts. A channel waits 15 s for its answer, and delivers again.
+        waiting: turns of one conversation that run or wait in this process; further ones are refused at once.
         loads: loads in which the documents of a turn must be seen to hold still.
         patience: how many moments to wait for somebody else's commit that is under way.
         moment: the length of such a wait; a commit is one write, so a few of them are ample.
@@ -35,6 +36,7 @@ class Limits:
     """
 
     turn: float = 12.0
+    waiting: int = 100
     loads: int = 12
     patience: int = 4
     moment: float = 0.025

@@ -16,6 +16,7 @@ from bots.copies import copy_of
 from bots.turn import ledger
 from bots.turn.view import Verdict, View, forgets
 from storage.errors import StorageUnavailable
+from storage.telemetry import spanned
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -68,6 +69,7 @@ class Snapshot:
         return {note.decider for key, note in notes.items() if self.view.verdict(key) is Verdict.UNDECIDED}
 
 
+@spanned("load")
 async def begin(
     store: DocumentStore,
     conversation_key: str,

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from botbuilder.core import TurnContext
 
-from bots.turn import delivery, ledger
+from bots.turn import commit, delivery, ledger, middleware
+from bots.turn.commit import Attempt
 from bots.turn.middleware import TurnTransaction
+from bots.turn.outcome import Aborted, Committed
+from bots.turn.runtime import Runtime
+from bots.turn.snapshot import Snapshot, begin
 from bots.turn.view import Verdict, View
 from storage.blob import BlobStorage
 from storage.contract import ANY, Write
@@ -54,9 +59,60 @@ def every_note_committed() -> None:
     _plant(View, "verdict", lambda self, key: Verdict.COMMITTED if self.held[key].note else None)
 
 
+def conversation_first() -> None:
+    """The decision is written before what it decides."""
+
+    class Hasty(Attempt):
+        async def run(self) -> Committed | Aborted:
+            self.txn = self.snapshot.runtime.new_txn()
+            self.written = self.new_versions()
+            decided = await self.decide()
+            if isinstance(decided, Committed) and self.written:
+                await self.place_notes()
+            return decided
+
+    _plant(commit, "Attempt", Hasty)
+
+
+def no_touch() -> None:
+    """Nobody waits for an undecided note, or decides it: it is written over as if it were an aborted one."""
+    _plant(Snapshot, "pending", frozenset())
+
+
+def transaction_named_by_the_activity() -> None:
+    """Every attempt for an activity has the same name."""
+
+    async def named(*arguments: Any, runtime: Runtime, **options: Any) -> Any:
+        name = str(arguments[-1])
+        return await begin(*arguments, runtime=dataclasses.replace(runtime, new_txn=lambda: name), **options)
+
+    _plant(middleware, "begin", named)
+
+
+def evicted_by_count() -> None:
+    """The ledger keeps the last three entries, however young others are."""
+    append: Callable[..., ledger.Ledger] = ledger.append
+
+    def by_count(*arguments: Any) -> Any:
+        *others, limits = arguments
+        return append(*others, dataclasses.replace(limits, ledger_entries=3, ledger_age=-1.0))
+
+    _plant(ledger, "append", by_count)
+
+
 FAULTS: dict[str, Callable[[], None]] = {
     fault.__name__: fault
-    for fault in (no_transaction, no_ledger, replies_before_the_commit, unconditional_writes, every_note_committed)
+    for fault in (
+        no_transaction,
+        no_ledger,
+        replies_before_the_commit,
+        unconditional_writes,
+        every_note_committed,
+        conversation_first,
+        no_touch,
+        transaction_named_by_the_activity,
+        evicted_by_count,
+    )
 }
 
 
@@ -69,5 +125,5 @@ def _write_anything(backend: Any) -> None:
     _plant(backend, "save", careless)
 
 
-def _plant(where: Any, name: str, what: Callable[..., Any]) -> None:
+def _plant(where: Any, name: str, what: object) -> None:
     setattr(where, name, what)

@@ -9,29 +9,30 @@ import os
 import random
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import pytest
-from botbuilder.core import TurnContext
-from botbuilder.core.adapters import TestAdapter
-from botbuilder.schema import Activity
 
-from bots.state import ConversationState, UserState
-from bots.turn.middleware import TurnTransaction
 from config import Settings
 from infra.local.channel import Channel, Manner
-from storage import create_storage
 from tests.e2e.conftest import Environment, Start
-from tests.e2e.counting_bot import KEPT, PARTS, SCOPES, CountingBot
-from tests.e2e.history import History, Tally
+from tests.e2e.counting_bot import KEPT, PARTS
+from tests.e2e.history import History
+from tests.e2e.stored import stored
 from tests.e2e.traffic import Plan, Replicas, Traffic
 
 ROOT = Path(__file__).parents[2]
 FACTOR = int(os.environ.get("SCALE_OUT_FACTOR", "1"))
 SEED = int(os.environ.get("SCALE_OUT_SEED", "45"))
 PLANTED = Plan(SEED, messages=60, groups=2, again=0.3, patience=2)
+TWICE = replace(PLANTED, users=6, groups=1, again=1.0)  # each message to two replicas at once
+FEW_USERS = replace(PLANTED, messages=100, users=2, groups=6)  # each in many conversations at once
+
+COUNTED_AGAIN = r"counted \S+ \d times"
+WRONG_REPLY = "replied"
+LOST = "acknowledged, and not counted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,34 +53,6 @@ async def run(environment: Environment, start: Start, channel: Channel, plan: Pl
         await traffic.run()
     documents = await stored(Settings.from_env(environment), traffic)
     return Run(traffic, History(traffic.messages, documents, PARTS).violations(), replicas.logs)
-
-
-async def stored(settings: Settings, traffic: Traffic) -> dict[str, Tally]:
-    """Read what the documents hold in the end, as the bot in a new process would find it."""
-    documents: dict[str, Tally] = {}
-    async with create_storage(settings) as storage:
-        states = ConversationState(storage), UserState(storage)
-        turns, bot = TurnTransaction(storage, *states), CountingBot(*states)
-        for activity in traffic.sent:
-            keys = dict(zip(SCOPES, traffic.messages[activity["id"]].where, strict=True))
-            if not documents.keys() >= set(keys.values()):
-                context = TurnContext(TestAdapter(), Activity().deserialize({**activity, "id": None}))
-                documents |= {keys[scope]: tally for scope, tally in (await tallies(turns, bot, context)).items()}
-        await turns.aclose()
-    return documents
-
-
-async def tallies(turns: TurnTransaction, bot: CountingBot, context: TurnContext) -> dict[str, Tally]:
-    """Read the two documents of a turn, in a turn."""
-    found = {}
-
-    async def read() -> None:
-        for scope in SCOPES:
-            activities = await bot.activities[scope].get(context) or []
-            found[scope] = Tally(await bot.counts[scope].get(context) or 0, activities)
-
-    await turns.on_turn(context, read)
-    return found
 
 
 def capricious(seed: int) -> Callable[[], Manner]:
@@ -112,38 +85,38 @@ async def test_every_acknowledged_message_counts_once_where_the_connector_is_slo
     assert "did not take the replies" in judged.logs
 
 
-@pytest.mark.sqlite
 @pytest.mark.parametrize(
-    ("fault", "symptom"),
+    ("fault", "plan", "symptom"),
     [
-        ("no_transaction", r"counted \S+ \d times"),
-        ("no_ledger", r"counted \S+ \d times"),
-        ("replies_before_the_commit", "replied"),
-        ("unconditional_writes", "acknowledged, and not counted"),
+        ("no_transaction", PLANTED, COUNTED_AGAIN),
+        ("no_ledger", PLANTED, COUNTED_AGAIN),
+        ("evicted_by_count", PLANTED, COUNTED_AGAIN),
+        ("replies_before_the_commit", PLANTED, WRONG_REPLY),
+        ("transaction_named_by_the_activity", TWICE, WRONG_REPLY),
+        ("unconditional_writes", PLANTED, LOST),
     ],
 )
+@pytest.mark.sqlite
 async def test_fault_in_the_bot_is_noticed(
-    fault: str, symptom: str, machine: Environment, start: Start, channel: Channel, tmp_path: Path
+    fault: str, plan: Plan, symptom: str, machine: Environment, start: Start, channel: Channel, tmp_path: Path
 ) -> None:
     environment = machine | {"STATE_STORAGE": "sqlite", "SQLITE_PATH": str(tmp_path / "state.db")}
-    judged = await run(environment, start, channel, PLANTED, fault)
+    judged = await run(environment, start, channel, plan, fault)
     assert any(re.search(symptom, violation) for violation in judged.violations)
 
 
-@pytest.mark.blob
 @pytest.mark.parametrize(
-    ("fault", "symptom"),
-    [("every_note_committed", r"counted \S+ \d times"), ("stock_sdk", "acknowledged, and not counted")],
+    ("durable_environment", "fault", "plan", "symptom"),
+    [
+        pytest.param("blob", "every_note_committed", PLANTED, COUNTED_AGAIN, marks=pytest.mark.blob),
+        pytest.param("blob", "no_touch", FEW_USERS, LOST, marks=pytest.mark.blob),
+        pytest.param("blob", "stock_sdk", replace(PLANTED, messages=40, patience=1), LOST, marks=pytest.mark.blob),
+        pytest.param("cosmos", "conversation_first", PLANTED, LOST, marks=pytest.mark.cosmos),
+    ],
+    indirect=["durable_environment"],
 )
 async def test_fault_on_a_service_without_transactions_is_noticed(
-    fault: str,
-    symptom: str,
-    machine: Environment,
-    blob_service: Environment,
-    blob_settings: Settings,
-    start: Start,
-    channel: Channel,
+    durable_environment: Environment, fault: str, plan: Plan, symptom: str, start: Start, channel: Channel
 ) -> None:
-    environment = machine | blob_service | {"BLOB_CONTAINER": blob_settings.blob_container, "STORAGE_CREATE": "true"}
-    judged = await run(environment, start, channel, PLANTED, fault)
+    judged = await run(durable_environment, start, channel, plan, fault)
     assert any(re.search(symptom, violation) for violation in judged.violations)

@@ -7,19 +7,21 @@ import json
 import random
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
 from aiohttp import ClientConnectionError
 
-from infra.local.bot_process import BotProcess
+from infra.local.bot_process import BotDidNotStartError, BotProcess
 from infra.local.channel import CHANNEL_ID, Answer, Channel
 from tests.e2e.counting_bot import SCOPES
 from tests.e2e.history import Message
 
 Activity = dict[str, Any]
+
+STARTS = 3  # of one replica
 
 
 def dice(*seed: object) -> random.Random:
@@ -33,6 +35,7 @@ class Plan:
 
     Attributes:
         messages: how many, each of a random user.
+        crowd: what the users' ids begin with; another one in each run on the same store.
         users: each has a private conversation, and all are in every group.
         groups: conversations of all users, in which half of the messages are.
         at_once: messages on their way at the same time.
@@ -44,6 +47,7 @@ class Plan:
 
     seed: int
     messages: int = 150
+    crowd: str = "user"
     users: int = 12
     groups: int = 3
     at_once: int = 16
@@ -53,11 +57,20 @@ class Plan:
 
 
 class Replicas:
-    """The processes. One that is killed comes back at another port; until then nobody listens at its old one."""
+    """The processes. One that is killed comes back at another port; until then nobody listens at its old one.
 
-    def __init__(self, start: Callable[[], AbstractAsyncContextManager[BotProcess]], stack: AsyncExitStack) -> None:
+    Args:
+        start: starts one.
+        stack: where they end.
+        spared: how many of them are never killed or stopped.
+    """
+
+    def __init__(
+        self, start: Callable[[], AbstractAsyncContextManager[BotProcess]], stack: AsyncExitStack, spared: int = 0
+    ) -> None:
         self._start = start
         self._stack = stack
+        self._spared = spared
         self._bots: list[BotProcess] = []
         self._all: list[BotProcess] = []
         self._crashing = asyncio.Lock()
@@ -65,11 +78,11 @@ class Replicas:
     @classmethod
     @asynccontextmanager
     async def running(
-        cls, start: Callable[[], AbstractAsyncContextManager[BotProcess]], count: int
+        cls, start: Callable[[], AbstractAsyncContextManager[BotProcess]], count: int, *, spared: int = 0
     ) -> AsyncIterator[Replicas]:
         """Run `count` replicas until the block ends."""
         async with AsyncExitStack() as stack:
-            replicas = cls(start, stack)
+            replicas = cls(start, stack, spared)
             replicas._bots = await asyncio.gather(*(replicas._started() for _ in range(count)))
             yield replicas
 
@@ -84,15 +97,34 @@ class Replicas:
 
     async def crash(self, number: int) -> None:
         """Kill a replica, and start another one in its place."""
-        slot = number % len(self._bots)
         async with self._crashing:
+            slot = self._slot(number)
             await self._bots[slot].kill()
             self._bots[slot] = await self._started()
 
+    async def replace(self, number: int) -> int:
+        """Ask a replica to end, as an update does, and start another one in its place; return its exit code."""
+        async with self._crashing:
+            slot = self._slot(number)
+            code = await self._bots[slot].stop()
+            self._bots[slot] = await self._started()
+            return code
+
+    @property
+    def oldest(self) -> BotProcess:
+        """The first replica: of those that are spared, where there are any."""
+        return self._bots[0]
+
+    def _slot(self, number: int) -> int:
+        return self._spared + number % (len(self._bots) - self._spared)
+
     async def _started(self) -> BotProcess:
-        bot = await self._stack.enter_async_context(self._start())
-        self._all.append(bot)
-        return bot
+        for _ in range(STARTS):
+            with suppress(BotDidNotStartError):  # its storage was away: whoever runs it starts it again
+                bot = await self._stack.enter_async_context(self._start())
+                self._all.append(bot)
+                return bot
+        return await self._stack.enter_async_context(self._start())
 
 
 @dataclass(slots=True)
@@ -116,7 +148,7 @@ class Traffic:
         for _ in range(plan.messages):
             user = chance.randrange(plan.users)
             conversation = chance.choice(groups) if chance.random() < 0.5 else private[user]
-            self.sent.append(conversation.message("count me", f"user-{user:03}"))
+            self.sent.append(conversation.message("count me", f"{plan.crowd}-{user:03}"))
         kill_at = set(chance.sample(range(plan.messages // 10, plan.messages * 9 // 10), plan.kills))
         places = asyncio.Semaphore(plan.at_once)
         async with asyncio.TaskGroup() as tasks:

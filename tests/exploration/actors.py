@@ -39,12 +39,16 @@ class _Ask:
         self.operation = operation
 
     def __await__(self) -> Any:
-        answer = yield self.operation
-        if answer == UNAVAILABLE:
-            raise StorageUnavailable("no answer")
-        if answer == CONFLICT:
-            raise StorageConflict(self.operation.changes[0][0], None, None)
-        return answer
+        return (yield self.operation)
+
+
+def got(answer: Answer) -> Answer:
+    """The answer of a call. Raises what it says."""
+    if answer == UNAVAILABLE:
+        raise StorageUnavailable("no answer")
+    if answer == CONFLICT:
+        raise StorageConflict("one of the documents", None, None)
+    return answer
 
 
 class AskingStore(DocumentStore):
@@ -64,13 +68,17 @@ class AskingStore(DocumentStore):
     async def ping(self) -> None:
         raise AssertionError
 
+    async def ask(self, operation: Operation) -> Answer:
+        """Hand the call over. Raises what the answer says."""
+        return got(await _Ask(operation))
+
     async def load(self, keys: Iterable[str]) -> dict[str, Document]:
-        answer = await _Ask(Operation(keys=tuple(keys)))
+        answer = await self.ask(Operation(keys=tuple(keys)))
         return {key: Document(json.loads(text), etag) for key, etag, text in answer if text is not None}
 
     async def save(self, writes: Mapping[str, Write]) -> dict[str, str]:
         changes = tuple((key, _expected(write), _text(write)) for key, write in writes.items())
-        return dict(await _Ask(Operation(changes=changes)))
+        return dict(await self.ask(Operation(changes=changes)))
 
     def keys(self, prefix: str = "") -> AsyncIterator[str]:
         raise AssertionError

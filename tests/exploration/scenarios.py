@@ -11,7 +11,7 @@ from tests.exploration.sequence import history
 from tests.exploration.turns import Delivery, Turn
 
 if TYPE_CHECKING:
-    from tests.exploration.world import Stored
+    from tests.exploration.calls import Stored
 
 
 def deliver(*turns: Turn, tidies: bool = True, marks: bool = False, attempts: int = 2) -> tuple[Delivery, ...]:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from bots.turn.runtime import Limits, Runtime
 from tests.exploration.actors import AskingStore, Operation
+from tests.exploration.calls import Stored, etag_of
 from tests.exploration.turns import Delivery, Next, delivering
-from tests.exploration.world import Stored, etag_of
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping

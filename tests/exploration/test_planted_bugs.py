@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from tests.exploration import planted
-from tests.exploration.explore import Exploration, Scenario, ViolationError
+from tests.exploration.explore import Exploration, Scenario
 from tests.exploration.scenarios import LARGE, SCENARIOS, both, deliver, only_c, settled
+from tests.exploration.search import ViolationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

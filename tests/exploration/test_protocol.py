@@ -7,8 +7,9 @@ import os
 
 import pytest
 
-from tests.exploration.explore import Exploration, Scenario, ViolationError
+from tests.exploration.explore import Exploration, Scenario
 from tests.exploration.scenarios import LARGE, SCENARIOS, deliver, group_of_e, knows_e, of_d
+from tests.exploration.search import ViolationError
 from tests.exploration.turns import Turn
 
 EVERYTHING = os.environ.get("EXPLORE") == "all"

@@ -27,7 +27,7 @@ States = dict[str, str | None]
 
 @dataclasses.dataclass(frozen=True)
 class Turn:
-    """An activity, and which documents the bot loads for it, changes and deletes."""
+    """An activity, and which documents the bot loads for it, changes and deletes; it may raise in the end."""
 
     name: str
     conversation: str
@@ -35,10 +35,16 @@ class Turn:
     changes: tuple[str, ...] = ()
     deletes: tuple[str, ...] = ()
     has_id: bool = True
+    raises: bool = False
 
     @property
     def keys(self) -> tuple[str, ...]:
         return (self.conversation, *self.others)
+
+    @property
+    def writes(self) -> bool:
+        """Whether it leaves anything: otherwise each delivery of it is a turn of its own."""
+        return bool(self.changes or self.deletes) and not self.raises
 
     def run(self, states: Mapping[str, str | None]) -> tuple[States, str]:
         """The changed states, and the reply."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from app import SHUTDOWN_SECONDS
+from config import Settings
 from storage.keys import blob_name
 from tests.infra.demands import (
     ACR_PULL,
@@ -76,8 +76,9 @@ def replicas(made: Production) -> Iterator[str]:
     if found != wanted:
         yield f"{app}: the probes are {found}, expected {wanted}"
     stop = app["properties.template.terminationGracePeriodSeconds"] or 0
-    if stop < SHUTDOWN_SECONDS + STOP_MARGIN:
-        yield f"{app}: it is killed after {stop} s; the bot may need {SHUTDOWN_SECONDS + STOP_MARGIN:.0f} s to stop"
+    if stop < Settings().shutdown_timeout + STOP_MARGIN:
+        needed = Settings().shutdown_timeout + STOP_MARGIN
+        yield f"{app}: it is killed after {stop} s; the bot may need {needed:.0f} s to stop"
     scale = app["properties.template.scale"]
     if scale["minReplicas"] < 2:
         yield f"{app}: one replica alone cannot be replaced without a gap"

@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from app import SHUTDOWN_SECONDS
 from config import Settings
 from infra.local.emulators import AZURITE_KEY, COSMOS_KEY
 from tests.infra.conftest import Run
@@ -118,7 +117,7 @@ def test_the_health_check_tells_a_bot_that_listens_from_none(tmp_path: Path) -> 
             assert check() == 0
         finally:
             bot.terminate()
-        assert bot.wait(SHUTDOWN_SECONDS) == 0
+        assert bot.wait(Settings().shutdown_timeout) == 0
     assert check() != 0
 
 
@@ -136,7 +135,7 @@ def compose_problems(file: Path) -> list[str]:
                 found.append(f"{name} does not wait until {other} works")
         if any(not str(port).startswith("127.0.0.1:") for port in service.get("ports", [])):
             found.append(f"{name} can be reached from other machines")
-    if int(bot["stop_grace_period"].removesuffix("s")) <= SHUTDOWN_SECONDS:
+    if int(bot["stop_grace_period"].removesuffix("s")) <= Settings().shutdown_timeout:
         found.append("the bot is killed before it may have stopped")
     return found
 

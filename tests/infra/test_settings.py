@@ -12,7 +12,6 @@ from tests.infra.production import CLIENT_ID, OWN_REGISTRATION, up
 
 READ_BY_OTHERS = {
     "AZURE_CLIENT_ID": "azure-identity: which of the container's identities is meant",
-    "APPLICATIONINSIGHTS_CONNECTION_STRING": "Azure Monitor's OpenTelemetry distribution",
 }
 NOT_IN_PRODUCTION = {
     "ALLOW_UNAUTHENTICATED": "everyone says who they are",
@@ -27,6 +26,9 @@ NOT_IN_PRODUCTION = {
     "MicrosoftAppPassword": "a key; for a registration of one's own only",
     "SQLITE_PATH": "on one machine's disk",
     "TURN_TIMEOUT": "its default is the channels'",
+    "STORAGE_TIMEOUT": "its default fits into the turn's",
+    "REPLY_TIMEOUT": "its default is the channels'",
+    "SHUTDOWN_TIMEOUT": "its default fits into the app's grace period",
 }
 EXPIRY = {"EXPIRE_CONVERSATION_DAYS": "90", "EXPIRE_PRIVATE_DAYS": "60", "EXPIRE_USER_DAYS": "365"}
 OF_A_BACKEND = {

@@ -31,8 +31,11 @@ BACKENDS_MAY = {
     "expiry",
     "keys",
     "limits",
+    "local",
     "remote",
+    "side_by_side",
     "sqlite_file",
+    "telemetry",
 }
 LINES = 220
 
@@ -89,10 +92,10 @@ def test_there_is_something_to_check() -> None:
     assert "storage.blob" in imports(Path("storage/factory.py"))
 
 
-def test_the_page_knows_of_the_bots_only_what_their_turns_tell() -> None:
+def test_the_page_knows_of_the_bots_only_what_their_turns_tell_and_who_may_call() -> None:
     page = [path for path in SOURCES if path.parts[:2] == ("demos", "page")]
     found = set().union(*map(imports, page))
-    assert {name for name in found if name.startswith(("bots", "demos"))} <= {"bots.turn.events"} | {
+    assert {name for name in found if name.startswith(("bots", "demos"))} <= {"bots.local_only", "bots.turn.events"} | {
         name for name in found if name.startswith("demos.page")
     }
     assert "storage.contract" in found

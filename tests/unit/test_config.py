@@ -78,7 +78,11 @@ VALID: list[tuple[dict[str, str], str, Any]] = [
     ({"EXPIRE_PRIVATE_DAYS": "30"}, "expire_private_days", 30),
     ({"COSMOS_STALE_READS": "yes"}, "cosmos_stale_reads", True),
     ({"TURN_TIMEOUT": "30"}, "turn_timeout", 30.0),
+    ({"APPLICATIONINSIGHTS_CONNECTION_STRING": "InstrumentationKey=1"}, "monitor_connection", "InstrumentationKey=1"),
     ({"TURN_TIMEOUT": "1.5"}, "turn_timeout", 1.5),
+    ({"STORAGE_TIMEOUT": "0.5"}, "storage_timeout", 0.5),
+    ({"REPLY_TIMEOUT": "60"}, "reply_timeout", 60.0),
+    ({"SHUTDOWN_TIMEOUT": "0"}, "shutdown_timeout", 0.0),
 ]
 
 
@@ -140,8 +144,12 @@ INVALID = [
     ("COSMOS_DATABASE", "a/b", "1 to 255 characters"),
     ("COSMOS_CONTAINER", "x" * 256, "1 to 255 characters"),
     ("TURN_TIMEOUT", "0", "seconds, 1 to 300"),
+    ("APPLICATIONINSIGHTS_CONNECTION_STRING", "1234", "InstrumentationKey="),
     ("TURN_TIMEOUT", "300.5", "seconds, 1 to 300"),
     ("TURN_TIMEOUT", "nan", "seconds, 1 to 300"),
+    ("STORAGE_TIMEOUT", "0", "seconds, 0.1 to 60"),
+    ("REPLY_TIMEOUT", "0", "seconds, 0.1 to 60"),
+    ("SHUTDOWN_TIMEOUT", "301", "seconds, 0 to 300"),
 ]
 
 

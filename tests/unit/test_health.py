@@ -57,7 +57,6 @@ async def test_why_the_process_is_not_ready_is_told_without_the_secrets(
         """The service was there when the process started."""
 
     monkeypatch.setattr(kind, "open", opened)
-    monkeypatch.setattr(f"{kind.__module__}._client_options", lambda *_: {"retry_total": 0})
     async with TestClient(TestServer(create_app(away()))) as client:
         answer = await client.get("/readyz")
         told = await answer.text()

@@ -15,11 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from botbuilder.core import BotState
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from bots.state import ConversationState, StoredState, UserState
+from bots.state import ConversationState, UserState
 from storage import StateStorage, StorageConflict
 from storage.memory import MemoryStorage
 from storage.sqlite import SqliteStorage
@@ -67,14 +68,16 @@ def spelled(value: object) -> str:
 
 
 class StateModel(RuleBasedStateMachine):
-    """Runs each rule on the real state and on the model."""
+    """Runs each rule on the real state and on the model. `scopes` are the classes under test."""
+
+    scopes: tuple[type[BotState], type[BotState]] = (ConversationState, UserState)
 
     @initialize()
     def start(self) -> None:
         self.loop = asyncio.new_event_loop()  # not a Runner, which takes the place of the test runner's own loop
         self.storage = self.run(self.opened())
         self.storage.codec.register(Note)
-        self.states: tuple[StoredState, ...] = (ConversationState(self.storage), UserState(self.storage))
+        self.states = tuple(scope(self.storage) for scope in self.scopes)
         self.turns = [new_turn(), new_turn()]
         self.copies: dict[tuple[int, int], Copy] = {}
         self.documents: dict[int, tuple[dict[str, Any], int]] = {}  # by scope: value and version

@@ -1,0 +1,133 @@
+"""Sends the requests of the SDK's clients over aiohttp, in the event loop, within a time limit.
+
+The SDK's own transport, `requests` in the default thread pool, has as many threads as the machine has processors plus
+four: a few replies that hang keep all others waiting, and each for up to 104 seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import urllib.request
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
+
+from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from msrest.exceptions import ClientRequestError
+from msrest.pipeline import Request, Response
+from msrest.pipeline.async_abc import AsyncHTTPSender
+from msrest.universal_http import ClientRequest
+from msrest.universal_http.async_abc import AsyncClientResponse
+
+from bots.connector.hosts import Hosts, HostSilentError
+from storage.retries import retried
+
+CONNECTIONS_PER_HOST: Final = 100
+KEPT_ALIVE: Final = 30.0  # seconds that an idle connection is kept
+_PASSING: Final = (408, 429, 500, 502, 503, 504)
+
+
+class ReplySender(AsyncHTTPSender[Any, Any]):
+    """One for all clients. Close it after the last of them.
+
+    Args:
+        timeout: seconds for one reply with its retries.
+    """
+
+    def __init__(self, timeout: float) -> None:
+        super().__init__()
+        self._timeout = timeout
+        self._session: ClientSession | None = None
+        self._hosts = Hosts()
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        if self._session:
+            await self._session.close()
+            self._session = None
+
+    async def __aenter__(self) -> ReplySender:  # the clients' own life cycles do not end it
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        return
+
+    async def send(self, request: Request[Any], **_config: Any) -> Response[Any, Any]:
+        """Send one request. Raises msrest's ClientRequestError where no answer comes in time.
+
+        A redirect is an answer like any other: followed, it would carry the bot's token elsewhere.
+        """
+        http: ClientRequest = request.http_request
+        try:
+            answer = await self._sent(http)
+        except _PassingError as failure:
+            answer = failure.answer
+        except TimeoutError as error:
+            raise ClientRequestError(f"no answer within {self._timeout:g} s", error) from error
+        except (ClientError, HostSilentError, OSError, ValueError) as error:
+            raise ClientRequestError(f"{type(error).__name__}: {error}", error) from error
+        return Response(request, _ReadResponse(http, answer))
+
+    async def _sent(self, http: ClientRequest) -> _Answer:
+        host = self._hosts.of(urlsplit(http.url).netloc)
+        with host.waited_for():
+            async with asyncio.timeout(self._timeout):
+                return await retried(lambda: self._once(http), _retry_after, budget=host.budget, seconds=self._timeout)
+
+    async def _once(self, http: ClientRequest) -> _Answer:
+        session = self._session = self._session or _session()
+        data = http.data.encode() if isinstance(http.data, str) else http.data
+        async with session.request(
+            http.method, http.url, data=data, headers=dict(http.headers), allow_redirects=False
+        ) as response:
+            answer = _Answer(response.status, response.reason or "", dict(response.headers), await response.read())
+        if answer.status in _PASSING:
+            raise _PassingError(answer)
+        return answer
+
+
+class _Answer(NamedTuple):
+    status: int
+    reason: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class _PassingError(Exception):
+    def __init__(self, answer: _Answer) -> None:
+        super().__init__(f"{answer.status} {answer.reason}")
+        self.answer = answer
+
+
+class _ReadResponse(AsyncClientResponse):
+    """An answer that has been read, as msrest wants it."""
+
+    def __init__(self, request: ClientRequest, answer: _Answer) -> None:
+        super().__init__(request, answer)
+        self.status_code = answer.status
+        self.reason = answer.reason
+        self.headers = {name.lower(): value for name, value in answer.headers.items()}
+
+    def body(self) -> bytes:
+        """The answer's body."""
+        return self.internal_response.body  # type: ignore[no-any-return]
+
+
+def _session() -> ClientSession:
+    return ClientSession(
+        # No bound in all: the connections to one host must not wait for those to another.
+        connector=TCPConnector(limit=0, limit_per_host=CONNECTIONS_PER_HOST, keepalive_timeout=KEPT_ALIVE),
+        timeout=ClientTimeout(total=None),  # `send` has it
+        cookie_jar=DummyCookieJar(),
+        trust_env=bool(urllib.request.getproxies()),  # as `requests` does
+    )
+
+
+def _retry_after(error: Exception) -> float | None:
+    """A reply that failed goes out again: what the channel delivers again would only do the same later.
+
+    Not one that takes long: a slow channel would show it twice, every time.
+    """
+    if isinstance(error, _PassingError):
+        asked = next((value for name, value in error.answer.headers.items() if name.lower() == "retry-after"), "")
+        return float(asked) if asked.isdecimal() else 0.0
+    return 0.0 if isinstance(error, ClientError) else None

@@ -1,0 +1,54 @@
+"""What the failures of a service mean: the reason for a person, and whether the request may be sent again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from aiohttp import ClientError
+from azure.core.exceptions import AzureError, ClientAuthenticationError
+
+TOO_MANY_REQUESTS: Final = 429
+# Request timeout, Cosmos DB's "retry with", and what a service or a gateway before it says of itself.
+_PASSING: Final = {408, 449, TOO_MANY_REQUESTS, 500, 502, 503, 504}
+_HINTS: Final = {
+    401: "the credentials are refused",
+    403: "the credentials are refused",
+    404: "it does not exist; create it, or set STORAGE_CREATE=true",
+}
+
+
+def status_of(error: BaseException | None) -> int:
+    """The HTTP status of the answer that `error` stands for, or 0 where there was none."""
+    status = getattr(error, "status_code", None)
+    return status if isinstance(status, int) else 0
+
+
+def reason(error: Exception) -> str:
+    """What the SDK says, in one line, with a hint where the status tells what to do."""
+    said = next(iter(str(error).splitlines()), "") or type(error).__name__
+    hint = _HINTS.get(status_of(error))
+    return f"{hint} ({said})" if hint else said
+
+
+def retry_after(error: BaseException | None) -> float | None:
+    """Seconds after which the request may be sent again (0: at once), or None where that would not help.
+
+    No answer, half an answer and an answer of nobody's count as passing; an answer that refuses the request does not.
+    """
+    status = status_of(error)
+    if status in _PASSING:
+        return _asked(getattr(error, "headers", None) or getattr(getattr(error, "response", None), "headers", None))
+    if status >= 400 or isinstance(error, ClientAuthenticationError):
+        return None
+    return 0.0 if isinstance(error, (AzureError, ClientError, OSError)) else None  # TimeoutError is an OSError
+
+
+def _asked(headers: Mapping[str, str] | None) -> float:
+    """https://learn.microsoft.com/azure/architecture/best-practices/retry-service-specific; 0 where it says nothing."""
+    for name, unit in ("x-ms-retry-after-ms", 0.001), ("retry-after-ms", 0.001), ("Retry-After", 1.0):
+        try:
+            return max(0.0, float((headers or {})[name]) * unit)
+        except (KeyError, ValueError):  # or the date that Retry-After may also be, which neither service sends
+            continue
+    return 0.0

@@ -1,0 +1,146 @@
+"""Every fault at every step of a turn on every backend: nothing acknowledged is lost or counted twice, and it passes.
+
+Each cell meets its fault twice: once a single request fails, and once all do for as long as the fault lasts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Final
+
+import pytest
+
+from tests.faults import proxy
+from tests.faults.proxy import Fault, Match, Rule
+from tests.faults.results import CELLS, Cell
+from tests.faults.rig import BOTH, ONE, STORAGE_SECONDS, Rig, Talk
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+FAULTS: Final[dict[str, Fault]] = {
+    "latency": proxy.slow(0.1),
+    "too slow": proxy.slow(STORAGE_SECONDS * 3),
+    "429": proxy.refused(429, x_ms_retry_after_ms="50"),
+    "429 for seconds": proxy.refused(429, Retry_After="7"),
+    "500": proxy.refused(500),
+    "503": proxy.refused(503),
+    "401": proxy.refused(401),
+    "403": proxy.refused(403),
+    "reset before": proxy.reset_before,
+    "reset after": proxy.reset_after,
+    "half an answer": proxy.half_an_answer,
+    "hang": proxy.hang,
+    "hang after": proxy.hang_after,
+}
+AT_ONCE: Final = 5
+CONVERSATION, USER = "conversation", "user"
+STEPS: Final[dict[str, tuple[str, Callable[[Talk], Match]]]] = {
+    "load": (BOTH, lambda talk: talk.reads(CONVERSATION)),
+    "commit of one": (ONE, lambda talk: talk.writes(CONVERSATION)),
+    "note": (BOTH, lambda talk: talk.writes(USER)),
+    "commit of two": (BOTH, lambda talk: talk.writes(CONVERSATION)),
+}
+
+Arm = Callable[[int | None], AbstractContextManager[Rule]]
+REMOTE = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("blob", "cosmos")]
+remote = pytest.mark.parametrize("any_backend", REMOTE, indirect=True)
+
+
+async def every(check: Callable[[str, Fault], Awaitable[None]]) -> None:
+    """Check all faults, several at a time: each in conversations of its own, which are all that it strikes."""
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def checked(name: str, fault: Fault) -> None:
+        async with places:
+            await check(name, fault)
+
+    failures = await asyncio.gather(*(checked(*each) for each in FAULTS.items()), return_exceptions=True)
+    named = dict(zip(FAULTS, failures, strict=True))
+    for name, failure in named.items():
+        if failure:
+            failure.add_note(f"in the cell {name!r}")
+    if found := [failure for failure in failures if failure]:
+        raise BaseExceptionGroup("cells of the matrix", found)
+
+
+async def strike(talk: Talk, text: str, arm: Arm, step: str, fault: str) -> None:
+    """Meet the fault once, then as long as it lasts; see that it passes, and that all is well."""
+    await talk.say(BOTH)
+    once = talk.message(text)
+    with arm(1) as rule:
+        survived = await talk.meet(once, rule)
+    await talk.until_acknowledged(once)
+    lasting = talk.message(text)
+    with arm(None) as rule:
+        acknowledged = await talk.meet(lasting, rule)
+    recovery = 0.0 if acknowledged else await talk.until_acknowledged(lasting)
+    await talk.say(BOTH)
+    await talk.check()
+    CELLS.append(Cell(talk.rig.backend, step, fault, survived, recovery))
+
+
+@remote
+@pytest.mark.parametrize("step", STEPS)
+async def test_a_backend_that_fails_costs_nothing_that_was_acknowledged(any_rig: Rig, step: str) -> None:
+    text, requests = STEPS[step]
+
+    async def check(name: str, fault: Fault) -> None:
+        talk = any_rig.talk()
+        await strike(talk, text, partial(any_rig.remote.failing, requests(talk), fault), step, name)
+
+    await every(check)
+
+
+@remote
+async def test_what_a_failed_turn_left_is_resolved_while_that_fails_too(any_rig: Rig) -> None:
+    async def check(name: str, fault: Fault) -> None:
+        first = any_rig.talk()
+        second = any_rig.talk(first.user)
+        await first.say(BOTH)
+        left, survived, recovery = [], False, 0.0
+        for times in 1, None:
+            left.append(first.message(BOTH))
+            with any_rig.remote.failing(first.writes(CONVERSATION), proxy.refused(403)):
+                assert (await first.deliver(left[-1])).status == 503  # its note stays
+            message = second.message(BOTH)
+            with any_rig.remote.failing(first.touches(CONVERSATION), fault, times) as rule:
+                acknowledged = await second.meet(message, rule)
+            recovery = 0.0 if acknowledged else await second.until_acknowledged(message)
+            survived = survived or (acknowledged and times == 1)
+        for message in left:
+            await first.until_acknowledged(message)
+        await first.check(second)
+        await second.check(first)
+        CELLS.append(Cell(any_rig.backend, "undo", name, survived, recovery))
+
+    await every(check)
+
+
+async def test_a_channel_that_fails_gets_each_reply_in_the_end(any_rig: Rig) -> None:
+    async def check(name: str, fault: Fault) -> None:
+        talk = any_rig.talk()
+        await strike(talk, BOTH, partial(any_rig.to_channel.failing, talk.replies, fault), "reply", name)
+
+    await every(check)
+
+
+@pytest.mark.parametrize("days", [1, -1])
+@pytest.mark.parametrize("text", [ONE, BOTH])
+async def test_a_clock_that_jumps_changes_nothing(any_rig: Rig, text: str, days: int) -> None:
+    talk = any_rig.talk()
+    await talk.say(text)
+    again = talk.message(text)
+    await talk.until_acknowledged(again)
+    try:
+        any_rig.clock.ahead = days * 86_400.0
+        for message in again, talk.message(text):
+            await talk.until_acknowledged(message)
+    finally:
+        any_rig.clock.ahead = 0.0
+    await talk.until_acknowledged(again)
+    recovery = await talk.say(text)
+    CELLS.append(Cell(any_rig.backend, f"clock, {text}", f"{days:+d} day", True, recovery))
+    await talk.check()
