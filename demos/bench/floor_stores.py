@@ -14,7 +14,7 @@ from azure.core import MatchConditions
 from azure.core.exceptions import ResourceNotFoundError
 
 from config import Settings
-from storage.remote import is_loopback
+from storage.local import is_loopback
 
 
 class Held(NamedTuple):
