@@ -16,10 +16,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
-_HEAD_END: Final = b"\r\n\r\n"
-_LENGTH: Final = b"\r\ncontent-length:"
+from demos.bench.http import Http
+
 _TAKEN: Final = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{"id":"r"}'
 _BEGIN: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _RUN: Final = uuid.uuid4().hex[:12]  # an activity that was sent before is answered from the ledger, which is no turn
@@ -48,34 +48,6 @@ class Traffic:
         self.seconds += other.seconds
         self.refused += other.refused
         self.replies += other.replies
-
-
-class _Http(asyncio.Protocol):
-    """One side of HTTP/1.1 as clients and servers speak it that have nothing special to say: Content-Length only."""
-
-    def __init__(self) -> None:
-        self._buffer = b""
-        self.transport: Any = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        while (end := self._buffer.find(_HEAD_END)) >= 0:
-            total = end + len(_HEAD_END) + _content_length(self._buffer[: end + 2].lower())
-            if len(self._buffer) < total:
-                return
-            head, self._buffer = self._buffer[:end], self._buffer[total:]
-            self.message(head)
-
-    def message(self, head: bytes) -> None:
-        raise NotImplementedError
-
-
-def _content_length(head: bytes) -> int:
-    at = head.find(_LENGTH)
-    return 0 if at < 0 else int(head[at + len(_LENGTH) : head.find(b"\r\n", at + 2)])
 
 
 class Channel:
@@ -126,7 +98,7 @@ class Channel:
         return talk.traffic
 
 
-class _Replies(_Http):
+class _Replies(Http):
     """Takes the replies of a bot."""
 
     def __init__(self, channel: Channel) -> None:
@@ -138,7 +110,7 @@ class _Replies(_Http):
         self._channel.replies += 1
 
 
-class _Line(_Http):
+class _Line(Http):
     """A connection to the bot; one message on it at a time."""
 
     def __init__(self, talk: _Talk) -> None:
