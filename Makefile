@@ -5,10 +5,11 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 NEWEST := .venv-newest
 CHECKERS := .venv-infra
+PEERS := .venv-bench
 MINUTES := 3
 PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help run chat test test-newest fuzz soak lock lint emulators demo-restart demo-scale-out clean
+.PHONY: help run chat test test-newest fuzz soak lock lint emulators demo-restart demo-scale-out bench clean
 
 help:
 	@echo "make run            the bot, and a page to talk to it: http://localhost:3978/"
@@ -21,6 +22,7 @@ help:
 	@echo "make lock           the newest versions that the requirements allow, with hashes"
 	@echo "make emulators      Azurite and a Cosmos DB server in the foreground, without Docker"
 	@echo "make demo-restart   watch the bot survive kill -9"
+	@echo "make bench          turns a second, beside the stock SDK, its successor and a bare handler"
 	@echo "make demo-scale-out watch three replicas and a burst of messages, beside the stock storages"
 
 run: $(VENV)/.run
@@ -56,8 +58,11 @@ demo-restart: $(VENV)/.dev
 demo-scale-out: $(VENV)/.dev
 	@$(VENV)/bin/python -m demos.scale_out
 
+bench: $(VENV)/.dev $(PEERS)/.dev
+	@$(VENV)/bin/python -m demos.bench --peers $(PEERS)/bin/python $(ARGS)
+
 clean:
-	rm -rf $(VENV) $(NEWEST) $(CHECKERS) infra/local/node_modules tests/clients/node_modules
+	rm -rf $(VENV) $(NEWEST) $(CHECKERS) $(PEERS) infra/local/node_modules tests/clients/node_modules
 
 # Of each requirements file, the versions that were tested; `make lock` takes the newest allowed. The image's additions come
 # last: they are installed together with requirements.lock, and take its versions where both have one.
@@ -88,6 +93,10 @@ $(NEWEST)/.dev: requirements-newest.txt requirements-newest-peers.txt | $(NEWEST
 
 $(CHECKERS)/.dev: requirements-infra.txt | $(CHECKERS)/bin/python
 	$(CHECKERS)/bin/python $(PIP) -r $<
+	@touch $@
+
+$(PEERS)/.dev: demos/bench/requirements.txt | $(PEERS)/bin/python
+	$(PEERS)/bin/python $(PIP) -r $<
 	@touch $@
 
 %/bin/python:

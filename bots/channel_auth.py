@@ -14,12 +14,16 @@ from botframework.connector.auth import (
     AuthenticateRequestResult,
     AuthenticationConstants,
     ChannelValidation,
+    ClaimsIdentity,
     JwtTokenExtractor,
     ServiceClientCredentialsFactory,
+    UserTokenClient,
 )
+from botframework.connector.auth._built_in_bot_framework_authentication import _BuiltinBotFrameworkAuthentication
 
 from bots.signing_keys import SigningKeys
 
+_LOGIN_ENDPOINT: Final = AuthenticationConstants.TO_CHANNEL_FROM_BOT_LOGIN_URL_PREFIX
 _CHANNELS: Final = AuthenticationConstants.TO_BOT_FROM_CHANNEL_TOKEN_ISSUER
 
 
@@ -34,6 +38,8 @@ class ChannelAuthentication(ConfigurationBotFrameworkAuthentication):
     def __init__(self, configuration: Any, credentials: ServiceClientCredentialsFactory) -> None:
         super().__init__(configuration, credentials_factory=credentials)
         self._app_id: str | None = configuration.APP_ID
+        self._credentials = credentials
+        self._token_clients: dict[str, UserTokenClient] = {}  # by the app id, of which there is one
         channels = (
             ChannelValidation.open_id_metadata_endpoint
             or AuthenticationConstants.TO_BOT_FROM_CHANNEL_OPENID_METADATA_URL
@@ -49,6 +55,20 @@ class ChannelAuthentication(ConfigurationBotFrameworkAuthentication):
         if self._app_id:
             self._check(result.claims_identity.claims, activity)
         return result
+
+    async def create_user_token_client(self, claims_identity: ClaimsIdentity) -> UserTokenClient:
+        """Return the client that OAuth prompts use: the SDK makes one for each turn, which takes milliseconds.
+
+        Each turn signs in all the same: that renews the token that this client and the replies' bear, and a bot that
+        gets none is told before the turn. Raises what the credentials raise.
+        """
+        app_id = _BuiltinBotFrameworkAuthentication.get_app_id(claims_identity) or ""
+        if app_id in self._token_clients:
+            scope = self.get_originating_audience()
+            await self._credentials.create_credentials(app_id, scope, _LOGIN_ENDPOINT, validate_authority=True)
+        else:
+            self._token_clients[app_id] = await super().create_user_token_client(claims_identity)
+        return self._token_clients[app_id]
 
     def _check(self, claims: dict[str, Any], activity: Activity) -> None:
         if "exp" not in claims:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import copy
-import json
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from botbuilder.core import TurnContext
 
+from bots.copies import copy_of
 from bots.turn.errors import DocumentNeeded
 from storage.contract import Document, JsonObject, Write
 
@@ -67,7 +66,7 @@ class TurnDocuments:
     async def load(self, keys: Iterable[str]) -> dict[str, Document]:
         etag = str(self._saves)
         present = {key: self._present[key] for key in keys}
-        return {key: Document(copy.deepcopy(value), etag) for key, value in present.items() if value is not None}
+        return {key: Document(copy_of(value), etag) for key, value in present.items() if value is not None}
 
     async def save(self, writes: Mapping[str, Write]) -> dict[str, str]:
         # No preconditions: an attempt is alone with its documents until it commits.
@@ -77,6 +76,15 @@ class TurnDocuments:
         return {key: str(self._saves) for key, write in writes.items() if write.value is not None}
 
 
-def is_same(one: JsonObject | None, other: JsonObject | None) -> bool:
+def is_same(one: Any, other: Any) -> bool:
     """Whether two documents are the same state. To Python 1, 1.0 and True are equal; to JSON they are not."""
-    return one == other and json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+    kind = type(one)
+    if kind is not type(other):
+        return False
+    if kind is dict:
+        return one.keys() == other.keys() and all(map(is_same, one.values(), map(other.__getitem__, one)))
+    if kind is list:
+        return len(one) == len(other) and all(map(is_same, one, other))
+    if kind is float:
+        return repr(one) == repr(other)  # 0.0 and -0.0 are two numbers
+    return bool(one == other)

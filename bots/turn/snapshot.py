@@ -8,11 +8,11 @@ memory", JACM 1993). The deciders of undo notes are loaded along, so notes are j
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import functools
 from typing import TYPE_CHECKING
 
+from bots.copies import copy_of
 from bots.turn import ledger
 from bots.turn.view import Verdict, View, forgets
 from storage.errors import StorageUnavailable
@@ -59,7 +59,8 @@ class Snapshot:
         """The state of every document asked for, or None where there is none: the caller's own copies."""
         states = {self.conversation_key: self.view.own.state}
         states |= {key: self.view.resolved(key).state for key in self.view.held}
-        return copy.deepcopy(states)
+        copied: dict[str, JsonObject | None] = copy_of(states)
+        return copied
 
     @property
     def pending(self) -> set[str]:

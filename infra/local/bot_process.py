@@ -91,6 +91,7 @@ async def running(
     *,
     python_options: Sequence[str] = (),
     program: Sequence[str] = (str(APP),),
+    python: str = sys.executable,
 ) -> AsyncIterator[BotProcess]:
     """Run the bot until the block ends; there it is killed if it still runs.
 
@@ -99,9 +100,10 @@ async def running(
         folder: its working directory, where it looks for `.env`.
         python_options: options of the interpreter, as `-W error`.
         program: what it runs and its arguments; a bot of your own prints the line that `app.serve` does.
+        python: the interpreter.
     """
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
+        python,
         *python_options,
         *program,
         cwd=folder,

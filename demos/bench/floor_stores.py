@@ -1,0 +1,164 @@
+"""The storage operations of the floor, straight on the clients of the SDKs that our backends use."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple, Protocol
+
+import aiosqlite
+from azure.core import MatchConditions
+from azure.core.exceptions import ResourceNotFoundError
+
+from config import Settings
+from storage.local import is_loopback
+
+
+class Held(NamedTuple):
+    """A document and its version, both None where there is none."""
+
+    state: dict[str, Any] | None
+    etag: str | None
+
+
+class Store(Protocol):
+    """Where the documents are."""
+
+    transactional: bool
+
+    async def load(self, keys: Iterable[str]) -> dict[str, Held]: ...
+
+    async def save(self, documents: Mapping[str, Held]) -> dict[str, str]:
+        """Write the documents, each provided that it has its `etag` still; return the new ETags."""
+
+
+class _Memory:
+    transactional = True
+
+    def __init__(self) -> None:
+        self._texts: dict[str, tuple[bytes, str]] = {}
+        self._etags = itertools.count()
+
+    async def load(self, keys: Iterable[str]) -> dict[str, Held]:
+        found = {key: self._texts.get(key) for key in keys}
+        return {key: Held(json.loads(row[0]), row[1]) if row else Held(None, None) for key, row in found.items()}
+
+    async def save(self, documents: Mapping[str, Held]) -> dict[str, str]:
+        for key, held in documents.items():
+            row = self._texts.get(key)
+            assert held.etag == (row[1] if row else None)
+        for key, held in documents.items():
+            self._texts[key] = json.dumps(held.state).encode(), str(next(self._etags))
+        return {key: self._texts[key][1] for key in documents}
+
+
+class _Sqlite:
+    transactional = True
+
+    def __init__(self, reader: aiosqlite.Connection, writer: aiosqlite.Connection) -> None:
+        self._reader, self._writer = reader, writer
+        self._writing = asyncio.Lock()
+        self._etags = itertools.count()
+
+    async def load(self, keys: Iterable[str]) -> dict[str, Held]:
+        wanted = tuple(keys)
+        rows = await self._reader.execute_fetchall("SELECT key, value, etag FROM documents WHERE key IN (?, ?)", wanted)
+        return dict.fromkeys(wanted, Held(None, None)) | {key: Held(json.loads(text), etag) for key, text, etag in rows}
+
+    async def save(self, documents: Mapping[str, Held]) -> dict[str, str]:
+        etags = {key: str(next(self._etags)) for key in documents}
+        rows = [(key, json.dumps(held.state), etags[key]) for key, held in documents.items()]
+        async with self._writing:
+            await self._writer.execute("BEGIN IMMEDIATE")
+            await self._writer.executemany("INSERT OR REPLACE INTO documents VALUES (?, ?, ?)", rows)
+            await self._writer.execute("COMMIT")
+        return etags
+
+
+class _Remote:
+    transactional = False
+
+    async def load(self, keys: Iterable[str]) -> dict[str, Held]:
+        wanted = tuple(keys)
+        return dict(zip(wanted, await asyncio.gather(*map(self._load, wanted)), strict=True))
+
+    async def save(self, documents: Mapping[str, Held]) -> dict[str, str]:
+        etags = await asyncio.gather(*(self._save(key, held) for key, held in documents.items()))
+        return dict(zip(documents, etags, strict=True))
+
+    async def _load(self, key: str) -> Held:
+        raise NotImplementedError
+
+    async def _save(self, key: str, held: Held) -> str:
+        raise NotImplementedError
+
+
+class _Blob(_Remote):
+    def __init__(self, container: Any) -> None:
+        self._container = container
+
+    async def _load(self, key: str) -> Held:
+        try:
+            stream = await self._container.get_blob_client(key).download_blob()
+        except ResourceNotFoundError:
+            return Held(None, None)
+        return Held(json.loads(await stream.readall()), stream.properties.etag)
+
+    async def _save(self, key: str, held: Held) -> str:
+        match = {"etag": held.etag, "match_condition": MatchConditions.IfNotModified} if held.etag else {}
+        answer = await self._container.get_blob_client(key).upload_blob(
+            json.dumps(held.state).encode(), overwrite=bool(held.etag), **match
+        )
+        return str(answer["etag"])
+
+
+class _Cosmos(_Remote):
+    def __init__(self, container: Any) -> None:
+        self._container = container
+
+    async def _load(self, key: str) -> Held:
+        name = key.replace("/", "*2f")
+        try:
+            item = await self._container.read_item(name, name)
+        except ResourceNotFoundError:
+            return Held(None, None)
+        return Held(item["document"], item["_etag"])
+
+    async def _save(self, key: str, held: Held) -> str:
+        name = key.replace("/", "*2f")
+        body = {"id": name, "realId": key, "document": held.state}
+        if held.etag is None:
+            return str((await self._container.create_item(body))["_etag"])
+        match = {"etag": held.etag, "match_condition": MatchConditions.IfNotModified}
+        return str((await self._container.replace_item(name, body, **match))["_etag"])
+
+
+@asynccontextmanager
+async def open_store(settings: Settings) -> AsyncIterator[Store]:
+    """Open the store that the settings choose."""
+    if settings.state_storage == "sqlite":
+        async with aiosqlite.connect(settings.sqlite_path, isolation_level=None) as writer:
+            await writer.execute("PRAGMA journal_mode=WAL")
+            await writer.execute("PRAGMA synchronous=FULL")
+            await writer.execute(
+                "CREATE TABLE IF NOT EXISTS documents (key TEXT PRIMARY KEY, value TEXT, etag TEXT) WITHOUT ROWID"
+            )
+            async with aiosqlite.connect(settings.sqlite_path, isolation_level=None) as reader:
+                yield _Sqlite(reader, writer)
+    elif settings.state_storage == "blob":
+        from azure.storage.blob.aio import BlobServiceClient
+
+        async with BlobServiceClient.from_connection_string(settings.blob_connection_string) as blobs:
+            yield _Blob(blobs.get_container_client(settings.blob_container))
+    elif settings.state_storage == "cosmos":
+        from azure.cosmos.aio import CosmosClient
+
+        verify = not is_loopback(settings.cosmos_endpoint)
+        async with CosmosClient(settings.cosmos_endpoint, settings.cosmos_key, connection_verify=verify) as client:
+            database = client.get_database_client(settings.cosmos_database)
+            yield _Cosmos(database.get_container_client(settings.cosmos_container))
+    else:
+        yield _Memory()

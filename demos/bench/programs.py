@@ -1,0 +1,32 @@
+"""The bots that are compared, each as a process: `python -m demos.bench.programs ours|stock|floor ordinary|both`."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from demos.bench import usage
+
+
+def main(program: str, workload: str) -> int:
+    """Run it from the environment until SIGTERM; return the exit code."""
+    usage.report(remote=os.environ["STATE_STORAGE"] in ("blob", "cosmos"))
+    if program == "floor":
+        from demos.bench import floor
+
+        return floor.main(workload)
+    from bots import StateManagementBot
+    from demos.counter import CounterBot
+
+    bot = {"ordinary": StateManagementBot, "both": CounterBot}[workload]
+    if program == "stock":
+        from demos import stock
+
+        return stock.main(bot)
+    import app
+
+    return app.main(bot)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
