@@ -302,8 +302,9 @@ async def test_the_page_allows_itself_nothing_from_elsewhere(line: Line) -> None
     [
         Settings(state_storage="memory", app_id="app", app_password="hunter2"),  # noqa: S106
         Settings(state_storage="memory", host="0.0.0.0", allow_unauthenticated=True),  # noqa: S104
+        Settings(state_storage="memory", host="localhost", allow_unauthenticated=True),
     ],
-    ids=["app id", "not loopback"],
+    ids=["app id", "not loopback", "open to a tunnel"],
 )
 async def test_in_production_there_is_neither_page_nor_direct_line(settings: Settings) -> None:
     async with TestClient(TestServer(create_app(settings))) as client:
