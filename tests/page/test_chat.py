@@ -20,8 +20,15 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 THANKS = "Thanks Ada. To see conversation data, type anything."
 
 
-async def piped(url: str, *lines: str, user: str) -> tuple[int | None, str, str]:
-    command = [sys.executable, "-m", "demos.chat", "--url", url, "--user", user]
+CHAT = ("-m", "demos.chat")
+WITHOUT_PROMPT_TOOLKIT = (  # as where only requirements.txt is installed
+    "-c",
+    "import runpy, sys; sys.modules['prompt_toolkit'] = None; runpy.run_module('demos.chat', run_name='__main__')",
+)
+
+
+async def piped(url: str, *lines: str, user: str, program: tuple[str, ...] = CHAT) -> tuple[int | None, str, str]:
+    command = [sys.executable, *program, "--url", url, "--user", user]
     pipe = subprocess.PIPE
     chat = await asyncio.create_subprocess_exec(*command, cwd=APP.parent, stdin=pipe, stdout=pipe, stderr=pipe)
     async with asyncio.timeout(60):
@@ -71,6 +78,40 @@ async def test_an_unknown_command_and_nothing_to_resend_say_so(bot: BotProcess) 
     assert "-- nothing was said yet" in output
     assert "-- commands: /restart /resend /state /new /quit" in output
     assert "never said" not in output
+
+
+async def test_after_new_there_is_nothing_to_resend(bot: BotProcess) -> None:
+    code, output, _ = await piped(origin(bot), "hi", "/new", "/resend", user="forgetful")
+    assert code == 0
+    assert "-- nothing was said yet" in output
+
+
+async def test_nobody_is_no_user() -> None:
+    code, output, errors = await piped("http://127.0.0.1:1", "hi", user="")
+    assert (code, output) == (2, "")
+    assert "argument --user: expected an id" in errors
+
+
+async def test_a_pipe_needs_no_package_for_terminals(bot: BotProcess) -> None:
+    code, output, errors = await piped(origin(bot), "hi", user="bare", program=WITHOUT_PROMPT_TOOLKIT)
+    assert (code, errors) == (0, "")
+    assert "bot: What is your name?" in output
+
+
+async def test_a_terminal_without_the_package_is_told_what_to_install() -> None:
+    ours, its = pty.openpty()
+    try:
+        chat = await asyncio.create_subprocess_exec(
+            sys.executable, *WITHOUT_PROMPT_TOOLKIT, cwd=APP.parent, stdin=its, stderr=subprocess.PIPE
+        )
+        _, errors = await asyncio.wait_for(chat.communicate(), 30)
+    finally:
+        os.close(ours)
+        os.close(its)
+    expected = (
+        b"chat: typing needs prompt_toolkit: `pip install prompt_toolkit`, or `make chat`, or pipe the lines in\n"
+    )
+    assert (chat.returncode, errors) == (2, expected)
 
 
 async def test_without_a_bot_it_says_how_to_start_one() -> None:
