@@ -61,7 +61,7 @@ async def test_a_watermark_asks_for_what_is_new(line: Line) -> None:
     assert (await line.activities(conversation, found["watermark"]))["activities"] == []
 
 
-@pytest.mark.parametrize("watermark", ["999", "-1", "1.5", "two"])
+@pytest.mark.parametrize("watermark", ["999", "-1", "1.5", "two", "1" * 5000])
 async def test_a_watermark_that_is_none_of_the_conversations_is_refused_with_what_may_be(
     line: Line, watermark: str
 ) -> None:
@@ -69,7 +69,7 @@ async def test_a_watermark_that_is_none_of_the_conversations_is_refused_with_wha
     for path in ("", "/activities", "/stream"):
         answer = await line.ask("GET", f"/conversations/{quoted(conversation)}{path}?watermark={watermark}")
         assert answer.status == 400
-        assert f"watermark '{watermark}' is none of this conversation's; expected 0 to" in await error_of(answer)
+        assert f"watermark '{watermark[:18]}' is none of this conversation's; expected 0 to" in await error_of(answer)
 
 
 async def test_a_conversation_that_was_never_begun_is_not_found(line: Line) -> None:
@@ -81,12 +81,51 @@ async def test_a_conversation_that_was_never_begun_is_not_found(line: Line) -> N
 
 
 @pytest.mark.parametrize(
-    "body", [[], "text", {"type": "message"}, {"type": "message", "from": {"id": 1}}, {"from": {}}]
+    "body",
+    [
+        [],
+        "text",
+        {"type": "message"},
+        {"type": "message", "from": {"id": 1}},
+        {"type": "message", "from": "ada"},
+        {"type": ["message"], "from": {"id": "ada"}},
+        {"from": {}},
+    ],
 )
 async def test_what_is_no_activity_is_refused(line: Line, body: object) -> None:
     conversation = await line.begin()
     answer = await line.ask("POST", f"/conversations/{quoted(conversation)}/activities", body)
     assert answer.status == 400
+
+
+@pytest.mark.parametrize(
+    "text", ['"\\ud800"', "NaN", "1e999", "Infinity", '"twice", "text": ""', "1" * 5000, '"\xff"', "[" * 5000]
+)
+async def test_what_is_no_strict_json_is_refused_and_leaves_the_conversation_as_it_was(line: Line, text: str) -> None:
+    conversation = await line.begin()
+    before = await line.activities(conversation)
+    body = f'{{"type": "message", "from": {{"id": "ada"}}, "text": {text}}}'.encode("latin-1")
+    path = f"/v3/directline/conversations/{quoted(conversation)}/activities"
+    answer = await line.http.post(path, data=body, headers={"Content-Type": "application/json"})
+    assert answer.status == 400
+    assert "the body is not JSON" in await error_of(answer)
+    assert await line.activities(conversation) == before
+
+
+async def test_what_no_store_can_keep_is_refused(line: Line) -> None:
+    conversation = await line.begin()
+    answer = await line.say(conversation, "hi", value=json.loads("[" * 300 + "]" * 300))
+    assert answer.status == 400
+    assert "this cannot be kept" in await error_of(answer)
+
+
+@pytest.mark.parametrize("sender", ["ada", ["ada"], 1])
+async def test_a_token_makes_no_sender_of_what_is_none(line: Line, sender: object) -> None:
+    ticket = await (await line.ask("POST", "/tokens/generate", {"user": {"id": "ada"}})).json()
+    bearer = {"Authorization": f"Bearer {ticket['token']}"}
+    conversation = (await (await line.ask("POST", "/conversations", None, **bearer)).json())["conversationId"]
+    body = {"type": "message", "text": "hi", "from": sender}
+    assert (await line.ask("POST", f"/conversations/{quoted(conversation)}/activities", body, **bearer)).status == 400
 
 
 async def test_an_activity_that_the_bot_refuses_says_why(line: Line) -> None:

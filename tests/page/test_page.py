@@ -11,7 +11,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext
 
 from infra.local.bot_process import BotProcess
-from tests.page.conftest import Run, Window
+from tests.page.conftest import Run, Window, quoted
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")  # one browser for all
 
@@ -132,6 +132,18 @@ async def test_markup_in_messages_and_names_is_text(context: BrowserContext, bot
     await window.messages.get_by_text(markup, exact=True).nth(2).wait_for()
     assert await window.page.locator("main img, main script").count() == 0
     assert other.strange == []
+
+
+async def test_an_activity_that_nobody_can_show_hides_none_after_it(
+    context: BrowserContext, bot: BotProcess, window: Window
+) -> None:
+    conversation = await window.page.evaluate("localStorage.getItem('state-bot.conversation')")
+    path = f"{address(bot)}v3/directline/conversations/{quoted(conversation)}/activities"
+    for attachments in (7, [None]):
+        odd = {"type": "message", "from": {"id": "eve"}, "text": "odd", "attachments": attachments}
+        await context.request.post(path, data=odd)
+    await window.sees("cannot be shown")
+    await window.say("And now?", "Ada sent: And now?")
 
 
 async def test_a_conversation_that_the_storage_has_forgotten_begins_anew_and_says_so(

@@ -71,7 +71,7 @@ export class Messages {
     const bot = activity.from.role === "bot";
     const mine = activity.from.id === this.me.id;
     const parts = [element("p", { className: "text" }, activity.text || `(${activity.type})`)];
-    for (const attachment of activity.attachments ?? []) parts.push(card(attachment));
+    for (const attachment of Array.isArray(activity.attachments) ? activity.attachments : []) parts.push(card(attachment));
     const raw = element("pre", { hidden: true });
     const showRaw = () => {
       raw.hidden = !raw.hidden;

@@ -29,6 +29,7 @@ const line = new DirectLine(me, own ? localStorage.getItem("state-bot.conversati
     offerSecond();
   },
   activity: received,
+  unreadable: (activity, error) => messages.note(`#${shortId(activity.id)} cannot be shown: ${error.message}`, "bad"),
   away: () => status("The bot is away: reconnecting", "away"),
   back: async (seconds) => {
     messages.note(`The bot is back after ${seconds.toFixed(1)} s. The conversation goes on.`, "good");
