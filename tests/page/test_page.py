@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext
+from playwright.async_api import Browser, BrowserContext, Route, expect
 
 from infra.local.bot_process import BotProcess
 from tests.page.conftest import Run, Window, quoted
@@ -92,6 +92,48 @@ async def test_a_burst_of_twenty_is_taken_and_answered(window: Window) -> None:
     await window.sees("20 sent, 20 taken in")
     for number in range(1, 21):
         assert await window.count(f"Ada sent: burst {number}") == 1
+
+
+@pytest.mark.parametrize("shown_first", [True, False])
+async def test_a_message_that_the_channel_has_is_never_sent_anew_for_want_of_an_answer(
+    window: Window, shown_first: bool
+) -> None:
+    async def lose(route: Route) -> None:
+        if shown_first:
+            await route.fetch()
+            await window.sees("Ada sent: lost answer")
+            await route.abort("connectionreset")
+        else:
+            await route.abort("connectionreset")
+            await window.sees("Sent or not, nobody knows yet")
+            await route.fetch()
+
+    await window.page.route("**/activities", lose, times=1)
+    await window.page.get_by_label("Message", exact=True).fill("lost answer")
+    await window.page.get_by_label("Message", exact=True).press("Enter")
+    await window.sees("The channel has it; whether the bot has taken it is not known.")
+    assert await window.page.get_by_role("button", name="Send again").count() == 0
+    assert await window.count("lost answer") == 1
+    await window.press("Deliver it again")
+    await window.sees("The ledger knew it: it did not count again.")
+    assert await window.count("The channel has it; whether the bot has taken it is not known.") == 0
+
+
+async def test_a_restart_in_the_middle_of_a_burst_loses_no_message_and_doubles_none(window: Window) -> None:
+    await window.press("Burst of 20")
+    await window.sees("Ada sent: burst")
+    await window.press("Restart the bot")
+    await window.sees("20 sent,")
+    await window.sees("The bot is back after")
+    await window.say("And now?", "Ada sent: And now?")
+    for name in ("Deliver it again", "Send again"):
+        left = window.page.get_by_role("button", name=name)
+        while before := await left.count():
+            await left.first.click()
+            await expect(left).not_to_have_count(before)
+    for number in range(1, 21):
+        await window.sees(f"Ada sent: burst {number}")
+        assert await window.count(f"burst {number}") == 1
 
 
 async def test_a_second_window_is_a_second_user_of_the_same_conversation(
