@@ -22,10 +22,12 @@ from demos.page.channel import LocalChannel, NotTaken, Route, UnknownConversatio
 from demos.page.guard import Refused, guarded, preflight
 from demos.page.transcript import Transcript
 from storage.contract import JsonObject
+from storage.errors import StorageError
 
 ROOT: Final = "/v3/directline"
 EXPIRES_SECONDS: Final = 1800  # as the service has it; here they do not
 _TICKET: Final = "local."
+_LOOK_EVERY: Final = 1.0  # seconds, for what was said at another replica
 _MOST_DIGITS: Final = 9  # of a watermark
 
 
@@ -132,7 +134,12 @@ async def _send(socket: web.WebSocketResponse, transcript: Transcript, watermark
                 activities = _since(transcript, watermark)
                 watermark = len(transcript.entries)
                 await socket.send_json(activities)
-            await transcript.longer_than(watermark)
+            try:
+                async with asyncio.timeout(_LOOK_EVERY):
+                    await transcript.longer_than(watermark)
+            except TimeoutError:
+                with suppress(StorageError):  # it may be back at the next look
+                    await transcript.read()
 
 
 def _since(transcript: Transcript, watermark: int) -> JsonObject:
