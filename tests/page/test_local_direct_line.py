@@ -228,6 +228,19 @@ async def test_a_client_of_another_process_finds_the_conversation_and_goes_on(tm
         assert len(set(ids)) == len(ids)
 
 
+async def test_the_stream_of_one_replica_sends_what_was_said_at_another(tmp_path: Path) -> None:
+    settings = Settings(state_storage="sqlite", sqlite_path=str(tmp_path / "state.db"))
+    async with open_line(settings) as first, open_line(settings) as second:
+        conversation = await first.begin()
+        path = f"/v3/directline/conversations/{quoted(conversation)}/stream"
+        async with second.http.ws_connect(path) as stream:
+            texts = [each["text"] for each in (await stream.receive_json(timeout=10))["activities"]]
+            await first.say(conversation, "hi")
+            while len(texts) < 3:
+                texts += [each["text"] for each in (await stream.receive_json(timeout=10))["activities"]]
+    assert texts == [WELCOME, "hi", "What is your name?"]
+
+
 class Editing(ActivityHandler):
     """Sends one message, changes it, and takes it back."""
 
@@ -273,6 +286,16 @@ async def test_a_message_delivered_again_counts_once(line: Line) -> None:
     assert answer.status == 200
     assert await line.state(conversation) == before
     assert await line.texts(conversation) == [WELCOME, "hi", "What is your name?"]
+
+
+async def test_the_state_has_the_life_of_each_document_in_seconds() -> None:
+    async with open_line(Settings(state_storage="memory", expire_user_days=30)) as line:
+        state = await line.state(await line.begin())
+    assert {scope: document["life"] for scope, document in state.items()} == {
+        "conversation": None,
+        "user": 30 * 86_400,
+        "private": None,
+    }
 
 
 async def test_only_a_users_activity_of_that_conversation_is_delivered_again(line: Line) -> None:

@@ -227,6 +227,16 @@ async def test_replicas_on_one_storage_are_offered_and_either_goes_on_for_the_ot
         await window.say("And now?", "Ada sent: And now?")
 
 
+async def test_each_document_says_when_it_expires(context: BrowserContext, run: Run) -> None:
+    async with run(STATE_STORAGE="memory", EXPIRE_USER_DAYS="30") as bot:
+        window = await opened(context, address(bot))
+        await window.say("Hi", "What is your name?")
+        await window.say("Ada", "Thanks Ada.")
+        documents = window.page.locator("#documents .document")
+        await documents.filter(has_text="directline/users/").get_by_text("kept 30 days after its last use").wait_for()
+        await documents.filter(has_text="directline/conversations/").get_by_text("never expires").wait_for()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [(1280, 800), (360, 740)], ids=["desktop", "phone"])
 async def test_nothing_is_wider_than_the_screen(
