@@ -119,6 +119,41 @@ async def test_a_message_that_the_channel_has_is_never_sent_anew_for_want_of_an_
     assert await window.count("The channel has it; whether the bot has taken it is not known.") == 0
 
 
+async def test_replies_of_turns_at_once_are_shown_with_the_turns_that_committed_them(window: Window) -> None:
+    shown = await window.page.evaluate(
+        """async () => {
+            const { Turns } = await import("/page/static/turns.js");
+            const list = document.createElement("ol");
+            const turns = new Turns(list);
+            const tell = (what, activity, replica, facts) =>
+                turns.show({ what, activity, at: 0, documents: {}, attempt: 1, ...facts }, replica);
+            const [here, there] = [null, "http://127.0.0.1:1"];
+            tell("loaded", "c|1", there);
+            tell("loaded", "c|2", here);
+            tell("committed", "c|1", there, { replies: 2 });
+            tell("reply", null, here, { text: "to the first" });
+            tell("committed", "c|2", here, { replies: 1 });
+            tell("reply", null, here, { text: "to the first" });
+            tell("reply", null, here, { text: "to the second" });
+            tell("done", "c|2", here);
+            tell("loaded", "c|3", there);
+            tell("reply", null, here, { text: "to the third" });
+            tell("reply", null, here, { text: "before its commit" });
+            tell("committed", "c|3", there, { replies: 2 });
+            tell("loaded", "c|4", here);
+            tell("committed", "c|4", here, { replies: 1 });
+            tell("reply", null, here, { text: "to the fourth" });
+            return [...list.children].map((line) => line.querySelector(".reply")?.title);
+        }"""
+    )
+    assert shown == [
+        "to the first\nto the first",
+        "to the second",
+        "to the third\nbefore its commit",
+        "to the fourth",
+    ]
+
+
 async def test_a_restart_in_the_middle_of_a_burst_loses_no_message_and_doubles_none(window: Window) -> None:
     await window.press("Burst of 20")
     await window.sees("Ada sent: burst")
