@@ -55,7 +55,7 @@ _STORAGE_VARIABLES = {
 def create_app(settings: Settings, bot_factory: BotFactory = StateManagementBot) -> web.Application:
     """Return the application: the bot at `POST /api/messages`, with `GET /healthz` and `GET /readyz`.
 
-    Without an app id and on loopback it also has a page for developers at `/`, and a local Direct Line.
+    Where `settings.is_local` it also has a page for developers at `/`, and a local Direct Line.
 
     Args:
         settings: what the environment decides.

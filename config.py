@@ -77,8 +77,8 @@ class Settings:
 
     @property
     def is_local(self) -> bool:
-        """Whether this is a developer's own: no channel of Azure's can reach it, nobody else's machine either."""
-        return not self.app_id and _is_loopback(self.host)
+        """Whether this is a developer's own: no channel of Azure's can reach it, nobody else's machine, no tunnel."""
+        return not (self.app_id or self.allow_unauthenticated) and _is_loopback(self.host)
 
     def __post_init__(self) -> None:
         self._check_identity()

@@ -1,7 +1,8 @@
 """Talk to the bot in a terminal.
 
-To run: `make run` in one terminal and `make chat` in another, or `python -m demos.chat` with the requirements
-installed. Enter sends, Alt+Enter begins a new line, the arrow up brings back what was said.
+To run: `make run` in one terminal and `make chat` in another, or `python -m demos.chat` with requirements.txt and
+prompt_toolkit installed (a pipe does without the latter). Enter sends, Alt+Enter begins a new line, the arrow up brings
+back what was said.
 
     /restart    a new process takes the place of the bot's, as after kill -9
     /resend     deliver the last message again, as a channel does that got no answer
@@ -21,19 +22,20 @@ import getpass
 import json
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, suppress
+from contextlib import AbstractContextManager, AsyncExitStack, nullcontext, suppress
 from typing import Final
 
 from aiohttp import ClientSession
-from prompt_toolkit import PromptSession
-from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
-from prompt_toolkit.patch_stdout import patch_stdout
 
 from demos.line_client import BotAwayError, LineClient, RefusedError
 
 LOOK_EVERY: Final = 1.0  # seconds, for what others say in the conversation
 CANNOT_START: Final = 2  # exit code
 COMMANDS: Final = "/restart /resend /state /new /quit"
+
+
+class CannotTypeError(Exception):
+    """Raised when what reads a terminal is not installed; the message says how to install it."""
 
 
 class Console:
@@ -75,6 +77,7 @@ class Console:
                 print(printable(json.dumps(document, indent=2, ensure_ascii=False)))
         elif text == "/new":
             await self._line.begin()
+            self._last = None
         elif text.startswith("/"):
             print(f"-- commands: {COMMANDS}")
         else:
@@ -86,29 +89,24 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
-async def typed() -> AsyncIterator[str]:
-    """What is typed at the prompt, until Ctrl-D."""
-    keys = KeyBindings()
-
-    @keys.add("escape", "enter")
-    def _new_line(event: KeyPressEvent) -> None:
-        event.current_buffer.insert_text("\n")
-
-    @keys.add("enter")
-    def _send(event: KeyPressEvent) -> None:
-        event.current_buffer.validate_and_handle()
-
-    session: PromptSession[str] = PromptSession("you: ", multiline=True, key_bindings=keys, prompt_continuation="   | ")
-    with suppress(EOFError, KeyboardInterrupt):
-        while True:
-            yield await session.prompt_async()
-
-
 async def piped() -> AsyncIterator[str]:
     """The lines of standard input, each shown as if it had been typed."""
     while line := await asyncio.to_thread(sys.stdin.readline):
         print(f"you: {line.rstrip()}")
         yield line
+
+
+def lines() -> AbstractContextManager[AsyncIterator[str]]:
+    """Give what the user says, typed or piped. Raises `CannotTypeError`."""
+    if not sys.stdin.isatty():
+        return nullcontext(piped())
+    try:
+        from demos.prompt import prompt  # of the packages for tests and local work: a pipe does without
+    except ModuleNotFoundError as error:
+        raise CannotTypeError(
+            f"typing needs {error.name}: `pip install prompt_toolkit`, or `make chat`, or pipe the lines in"
+        ) from error
+    return prompt()
 
 
 async def look(console: Console) -> None:
@@ -120,32 +118,40 @@ async def look(console: Console) -> None:
 
 
 async def talk(url: str, user: str) -> None:
-    """Talk until the end of input. Raises `BotAwayError` and `RefusedError` where no conversation can begin."""
+    """Talk until the end of input. Raises `BotAwayError`, `RefusedError` and `CannotTypeError` where none can begin."""
+    reading = lines()
     async with AsyncExitStack() as stack:
         line = LineClient(await stack.enter_async_context(ClientSession()), url, user)
         await line.begin()
         console = Console(line)
         await console.show_new()
-        interactive = sys.stdin.isatty()
-        if interactive:
-            stack.enter_context(patch_stdout())
+        said = stack.enter_context(reading)
+        if sys.stdin.isatty():
             stack.callback(asyncio.create_task(look(console)).cancel)
-        async for text in typed() if interactive else piped():
+        async for text in said:
             if text.strip() == "/quit":
                 return
             if text.strip():
                 await console.handle(text.strip())
 
 
+def user_id(text: str) -> str:
+    """Return the text, an argument. Raises `argparse.ArgumentTypeError` for a blank one."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("expected an id: the bot keeps nothing of nobody")
+    return text
+
+
 def main() -> int:
     """Run the console and return its exit code."""
     parser = argparse.ArgumentParser(description="Talk to the bot in a terminal.", epilog=f"Commands: {COMMANDS}")
     parser.add_argument("--url", default="http://localhost:3978", help="where the bot listens (%(default)s)")
-    parser.add_argument("--user", default=f"console-{getpass.getuser()}", help="who you are to the bot (%(default)s)")
+    me = f"console-{getpass.getuser()}"
+    parser.add_argument("--user", type=user_id, default=me, help="who you are to the bot (%(default)s)")
     given = parser.parse_args()
     try:
         asyncio.run(talk(given.url.rstrip("/"), given.user))
-    except (BotAwayError, RefusedError) as error:
+    except (BotAwayError, CannotTypeError, RefusedError) as error:
         print(f"chat: {error}", file=sys.stderr)
         return CANNOT_START
     except KeyboardInterrupt:

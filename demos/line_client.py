@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from aiohttp import ClientConnectionError, ClientSession, ContentTypeError
+from aiohttp import ClientError, ClientSession, ContentTypeError, InvalidURL, NonHttpUrlClientError
 
 RESTART_SECONDS: Final = 30.0  # for a new process to listen
 _ROOT: Final = "/v3/directline/conversations"
@@ -66,15 +68,17 @@ class LineClient:
     async def restart(self) -> str:
         """Have the process replaced by a new one, and return that one's name when it listens."""
         before = (await self._ask("POST", "/page/restart", {}))["process"]
-        async with asyncio.timeout(RESTART_SECONDS):
-            while True:
-                try:
-                    process: str = (await self._ask("GET", "/page/about"))["process"]
-                except BotAwayError:
-                    process = before
-                if process != before:
-                    return process[:8]
-                await asyncio.sleep(0.1)
+        try:
+            async with asyncio.timeout(RESTART_SECONDS):
+                while True:
+                    with suppress(BotAwayError):
+                        process: str = (await self._ask("GET", "/page/about"))["process"]
+                        if process != before:
+                            return process[:8]
+                    await asyncio.sleep(0.1)
+        except TimeoutError as error:
+            away = f"no new process listens at {self._url} after {RESTART_SECONDS:.0f} s: see what the bot has printed"
+            raise BotAwayError(away) from error
 
     @property
     def _account(self) -> dict[str, str]:
@@ -89,11 +93,25 @@ class LineClient:
             async with self._http.request(method, self._url + path, json=body) as answer:
                 content = await answer.json()
         except ContentTypeError as error:
-            raise RefusedError(
-                f"{self._url} has no local Direct Line: it is no state bot, or one with an app id or beyond loopback"
-            ) from error
-        except (ClientConnectionError, TimeoutError) as error:
+            raise self._no_direct_line() from error
+        except (InvalidURL, NonHttpUrlClientError) as error:
+            usual = "http://localhost:3978"
+            raise RefusedError(f"{self._url!r} is no URL of a bot: expected one like {usual}") from error
+        except (ClientError, TimeoutError) as error:
             raise BotAwayError(f"no bot at {self._url}: start it with `make run`") from error
-        if answer.status >= 300:
-            raise RefusedError(content["error"]["message"])
-        return content
+        except ValueError as error:
+            raise self._no_direct_line() from error
+        if answer.status < 300:
+            return content
+        reason = content.get("error") if isinstance(content, dict) else None
+        if isinstance(reason, dict):  # Direct Line's words
+            raise RefusedError(reason.get("message") or answer.reason)
+        if answer.status == HTTPStatus.NOT_FOUND or not isinstance(reason, str):
+            raise self._no_direct_line()
+        raise RefusedError(reason)  # the edge's
+
+    def _no_direct_line(self) -> RefusedError:
+        return RefusedError(
+            f"{self._url} has no local Direct Line: it is no state bot, or one with an app id or open to others than "
+            "this machine"
+        )

@@ -201,8 +201,7 @@ class RemoteStorage(StateStorage):
     async def _asking(self, what: str, seconds: float | None = None) -> AsyncIterator[None]:
         """Bound a request in time (None: half an operation's); raise `StorageUnavailable` for what the SDK lets out.
 
-        That is more than its own errors: an AttributeError for an answer in a form it does not expect, say. What the
-        backend understands it catches inside.
+        More than its own errors: an AttributeError for an answer in another form, say. The rest is caught inside.
         """
         seconds = seconds or self._timeout / 2
         try:

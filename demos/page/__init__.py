@@ -1,7 +1,7 @@
 """The page at http://localhost:3978/: talk to the bot, and see its state move. In development only.
 
-`app.py` mounts it where no app id is set and the bot listens on loopback; otherwise nothing here is imported. It is a
-channel to the bot (Direct Line 3.0, `channel`), and a window into it (`feed`, `documents`).
+`app.py` mounts it where `Settings.is_local`: no app id, on loopback, not open to everyone; otherwise nothing here is
+imported. It is a channel to the bot (Direct Line 3.0, `channel`), and a window into it (`feed`, `documents`).
 """
 
 from __future__ import annotations

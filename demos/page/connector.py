@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 from aiohttp import web
 
+from demos.page.body import json_object
 from demos.page.channel import LocalChannel
-from demos.page.direct_line import json_object
 from demos.page.guard import Refused, guarded
 from storage.contract import JsonObject
 

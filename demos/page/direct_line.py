@@ -17,14 +17,18 @@ from urllib.parse import quote
 
 from aiohttp import WSMsgType, web
 
+from demos.page.body import json_object
 from demos.page.channel import LocalChannel, NotTaken, Route, UnknownConversation, new_conversation
 from demos.page.guard import Refused, guarded, preflight
 from demos.page.transcript import Transcript
 from storage.contract import JsonObject
+from storage.errors import StorageError
 
 ROOT: Final = "/v3/directline"
 EXPIRES_SECONDS: Final = 1800  # as the service has it; here they do not
 _TICKET: Final = "local."
+_LOOK_EVERY: Final = 1.0  # seconds, for what was said at another replica
+_MOST_DIGITS: Final = 9  # of a watermark
 
 
 class DirectLine:
@@ -83,9 +87,11 @@ class DirectLine:
 
     async def _say(self, request: web.Request) -> web.Response:
         transcript, activity = await self._transcript(request), await json_object(request)
-        user = _granted(request).get("user")
-        activity = {**activity, "from": {**(activity.get("from") or {}), **user}} if user else activity
-        if not activity.get("type") or not _user({"user": activity.get("from")}):
+        user, sender = _granted(request).get("user") or {}, activity.get("from") or {}
+        if isinstance(sender, dict):
+            activity = {**activity, "from": {**sender, **user}}
+        kind = activity.get("type")
+        if not (kind and isinstance(kind, str) and _user({"user": activity.get("from")})):
             raise Refused(web.HTTPBadRequest, "expected an activity: a JSON object with type and from.id")
         try:
             said = await self._channel.say(transcript.conversation, activity, await self._route_of(request))
@@ -121,17 +127,6 @@ class DirectLine:
             await socket.close(code=1001, message=b"the bot stops")
 
 
-async def json_object(request: web.Request) -> JsonObject:
-    """Return the body, {} where there is none. Raises 400 for one that is no JSON object."""
-    try:
-        body = json.loads(await request.read() or b"{}")
-    except (ValueError, RecursionError):
-        body = None
-    if not isinstance(body, dict):
-        raise Refused(web.HTTPBadRequest, "the body is not a JSON object")
-    return body
-
-
 async def _send(socket: web.WebSocketResponse, transcript: Transcript, watermark: int) -> None:
     with suppress(ConnectionError):
         while not socket.closed:
@@ -139,7 +134,12 @@ async def _send(socket: web.WebSocketResponse, transcript: Transcript, watermark
                 activities = _since(transcript, watermark)
                 watermark = len(transcript.entries)
                 await socket.send_json(activities)
-            await transcript.longer_than(watermark)
+            try:
+                async with asyncio.timeout(_LOOK_EVERY):
+                    await transcript.longer_than(watermark)
+            except TimeoutError:
+                with suppress(StorageError):  # it may be back at the next look
+                    await transcript.read()
 
 
 def _since(transcript: Transcript, watermark: int) -> JsonObject:
@@ -152,9 +152,10 @@ def _watermark(request: web.Request, transcript: Transcript) -> int:
     text = request.query.get("watermark", "")
     if text in ("", "null", "undefined", "-"):  # what JavaScript clients make of none
         return 0
-    if not (text.isascii() and text.isdecimal() and int(text) <= len(transcript.entries)):
-        known = len(transcript.entries)
-        raise Refused(web.HTTPBadRequest, f"watermark {text!r} is none of this conversation's; expected 0 to {known}")
+    known = len(transcript.entries)
+    if not (text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS and int(text) <= known):
+        shown = text[: 2 * _MOST_DIGITS]
+        raise Refused(web.HTTPBadRequest, f"watermark {shown!r} is none of this conversation's; expected 0 to {known}")
     return int(text)
 
 

@@ -9,17 +9,20 @@ from storage.errors import StateDecodeError
 
 
 async def stored_documents(storage: StateStorage, conversation: str, user: str) -> list[JsonObject]:
-    """Return the conversation's, the user's and the private document: `scope`, `key`, and what is stored.
+    """Return the conversation's, the user's and the private document: `scope`, `key`, `life`, and what is stored.
 
-    That is `etag` and `value` where there is a document, or `error` where it cannot be read. Raises
-    `StorageUnavailable`.
+    `life` is how long it is kept after it was last written, in seconds, or None: for ever. What is stored is `etag` and
+    `value` where there is a document, or `error` where it cannot be read. Raises `StorageUnavailable`.
     """
     keys = {
         "conversation": f"{CHANNEL_ID}/conversations/{conversation}",
         "user": f"{CHANNEL_ID}/users/{user}",
         "private": f"{CHANNEL_ID}/conversations/{conversation}/users/{user}/",
     }
-    return [{"scope": scope, "key": key, **await _stored(storage, key)} for scope, key in keys.items()]
+    return [
+        {"scope": scope, "key": key, "life": storage.life(key), **await _stored(storage, key)}
+        for scope, key in keys.items()
+    ]
 
 
 async def _stored(storage: StateStorage, key: str) -> JsonObject:

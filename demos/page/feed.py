@@ -6,6 +6,7 @@ Over a WebSocket, not as server-sent events: of those a browser has six to a hos
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 import uuid
 from collections import deque
@@ -64,7 +65,7 @@ class Feed:
 
     async def _send(self, socket: web.WebSocketResponse, wake: asyncio.Event, conversation: str, after: str) -> None:
         process, _, number = after.partition(".")
-        last = int(number) if process == self._process and number.isdecimal() else 0
+        last = int(number) if process == self._process and re.fullmatch("[0-9]{1,15}", number) else 0
         with suppress(ConnectionError):
             while not socket.closed:
                 wake.clear()

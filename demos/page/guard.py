@@ -13,7 +13,7 @@ from aiohttp import hdrs, web
 
 from bots.local_only import is_loopback
 from demos.page.channel import UnknownConversation
-from storage.errors import StorageError
+from storage.errors import StateEncodeError, StorageError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -30,7 +30,7 @@ class Refused(Exception):
 
 
 def guarded(handler: Handler) -> Handler:
-    """Wrap a handler: strangers get 403, an unknown conversation 404, a storage that does not answer 503."""
+    """Wrap a handler: strangers get 403, an unknown conversation 404, what no store can keep 400, an outage 503."""
 
     @functools.wraps(handler)
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -41,6 +41,8 @@ def guarded(handler: Handler) -> Handler:
         except UnknownConversation as error:
             unknown = f"no conversation {str(error)!r} here: begin one with POST"
             response = _answer(Refused(web.HTTPNotFound, unknown, "UnknownConversation"))
+        except StateEncodeError as error:
+            response = _answer(Refused(web.HTTPBadRequest, f"this cannot be kept: {error}"))
         except StorageError as error:
             response = _answer(Refused(web.HTTPServiceUnavailable, str(error), "StorageError"))
         except Refused as refused:

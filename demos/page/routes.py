@@ -9,8 +9,8 @@ from typing import Final, Never
 
 from aiohttp import web
 
+from demos.page.body import json_object
 from demos.page.channel import LocalChannel, NotTaken, Route
-from demos.page.direct_line import json_object
 from demos.page.documents import stored_documents
 from demos.page.feed import Feed
 from demos.page.guard import Refused, guarded

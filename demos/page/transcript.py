@@ -36,11 +36,13 @@ class Transcript:
 
     async def read(self) -> None:
         """Read what other processes, or an earlier one, have added. Raises what the storage raises."""
+        at_once = 1  # there is mostly nothing new, and a key may be a request
         while True:
             first = len(self.entries) + 1
-            keys = [self._key(number) for number in range(first, first + _AT_ONCE)]
+            keys = [self._key(number) for number in range(first, first + at_once)]
             found = await self._store.load(keys)
             await self._renew(found)
+            at_once = _AT_ONCE
             for number, key in enumerate(keys, first):
                 if key not in found:
                     return

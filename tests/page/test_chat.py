@@ -12,16 +12,27 @@ import sys
 import termios
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 
+from demos import line_client
 from infra.local.bot_process import APP, BotProcess
+from tests.page.conftest import Run
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 THANKS = "Thanks Ada. To see conversation data, type anything."
 
 
-async def piped(url: str, *lines: str, user: str) -> tuple[int | None, str, str]:
-    command = [sys.executable, "-m", "demos.chat", "--url", url, "--user", user]
+CHAT = ("-m", "demos.chat")
+WITHOUT_PROMPT_TOOLKIT = (  # as where only requirements.txt is installed
+    "-c",
+    "import runpy, sys; sys.modules['prompt_toolkit'] = None; runpy.run_module('demos.chat', run_name='__main__')",
+)
+
+
+async def piped(url: str, *lines: str, user: str, program: tuple[str, ...] = CHAT) -> tuple[int | None, str, str]:
+    command = [sys.executable, *program, "--url", url, "--user", user]
     pipe = subprocess.PIPE
     chat = await asyncio.create_subprocess_exec(*command, cwd=APP.parent, stdin=pipe, stdout=pipe, stderr=pipe)
     async with asyncio.timeout(60):
@@ -73,10 +84,87 @@ async def test_an_unknown_command_and_nothing_to_resend_say_so(bot: BotProcess) 
     assert "never said" not in output
 
 
+async def test_after_new_there_is_nothing_to_resend(bot: BotProcess) -> None:
+    code, output, _ = await piped(origin(bot), "hi", "/new", "/resend", user="forgetful")
+    assert code == 0
+    assert "-- nothing was said yet" in output
+
+
+async def test_nobody_is_no_user() -> None:
+    code, output, errors = await piped("http://127.0.0.1:1", "hi", user="")
+    assert (code, output) == (2, "")
+    assert "argument --user: expected an id" in errors
+
+
+async def test_a_pipe_needs_no_package_for_terminals(bot: BotProcess) -> None:
+    code, output, errors = await piped(origin(bot), "hi", user="bare", program=WITHOUT_PROMPT_TOOLKIT)
+    assert (code, errors) == (0, "")
+    assert "bot: What is your name?" in output
+
+
+async def test_a_terminal_without_the_package_is_told_what_to_install() -> None:
+    ours, its = pty.openpty()
+    try:
+        chat = await asyncio.create_subprocess_exec(
+            sys.executable, *WITHOUT_PROMPT_TOOLKIT, cwd=APP.parent, stdin=its, stderr=subprocess.PIPE
+        )
+        _, errors = await asyncio.wait_for(chat.communicate(), 30)
+    finally:
+        os.close(ours)
+        os.close(its)
+    expected = (
+        b"chat: typing needs prompt_toolkit: `pip install prompt_toolkit`, or `make chat`, or pipe the lines in\n"
+    )
+    assert (chat.returncode, errors) == (2, expected)
+
+
 async def test_without_a_bot_it_says_how_to_start_one() -> None:
     code, output, errors = await piped("http://127.0.0.1:1", "hi", user="alone")
     assert (code, output) == (2, "")
     assert errors == "chat: no bot at http://127.0.0.1:1: start it with `make run`\n"
+
+
+@pytest.mark.parametrize("url", ["localhost:3978", "http://localhost:99999", "http://[::1", "ftp://localhost", "bot"])
+async def test_what_is_no_url_is_one_line_of_advice(url: str) -> None:
+    code, output, errors = await piped(url, "hi", user="lost")
+    assert (code, output) == (2, "")
+    assert errors == f"chat: {url!r} is no URL of a bot: expected one like http://localhost:3978\n"
+
+
+async def test_a_bot_with_an_app_id_is_said_to_have_no_local_direct_line(run: Run) -> None:
+    async with run(
+        STATE_STORAGE="memory",
+        MicrosoftAppId="app",
+        MicrosoftAppPassword="hunter2",
+        MicrosoftAppTenantId="tenant",
+        MicrosoftAppType="SingleTenant",
+    ) as bot:
+        code, output, errors = await piped(origin(bot), "hi", user="stranger")
+    assert (code, output) == (2, "")
+    assert errors.startswith(f"chat: {origin(bot)} has no local Direct Line: ")
+    assert errors.count("\n") == 1
+
+
+async def test_a_message_too_large_for_the_bot_is_refused_in_its_words_and_the_talk_goes_on(run: Run) -> None:
+    async with run(STATE_STORAGE="memory", MAX_REQUEST_BYTES="2000") as bot:
+        code, output, errors = await piped(origin(bot), "x" * 3000, "hi", user="verbose")
+    assert (code, errors) == (0, "")
+    assert "-- the body has more than 2000 bytes" in output
+    assert "bot: What is your name?" in output
+
+
+async def test_a_process_that_does_not_come_back_is_said_to_be_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def the_same(_request: web.Request) -> web.Response:
+        return web.json_response({"process": "the same"})
+
+    monkeypatch.setattr(line_client, "RESTART_SECONDS", 0.0)
+    app = web.Application()
+    app.router.add_post("/page/restart", the_same)
+    app.router.add_get("/page/about", the_same)
+    async with TestClient(TestServer(app)) as http:
+        line = line_client.LineClient(http.session, str(http.make_url("")).rstrip("/"), "ada")
+        with pytest.raises(line_client.BotAwayError, match="no new process listens at"):
+            await line.restart()
 
 
 async def test_in_a_terminal_enter_sends_and_alt_enter_begins_a_line(bot: BotProcess) -> None:

@@ -1,8 +1,15 @@
-"""Web Chat's own Direct Line client, `botframework-directlinejs` from npm, in a browser, against the local endpoint."""
+"""Clients that others wrote, against the local endpoint.
+
+`botframework-directlinejs` from npm, which Web Chat uses, in a browser; `directline-client` from PyPI in a process.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -24,6 +31,14 @@ START = """(options) => {
     window.texts = [];
     line.activity$.subscribe((activity) => texts.push(activity.text));
 }"""
+DIRECTLINE_CLIENT = "directline-client==0.2.2"  # its pin of requests is not ours: installed without what it asks for
+HOLD_A_CONVERSATION = """
+import json, sys
+from directline_client import DirectLineClient
+client = DirectLineClient(secret="any", endpoint=sys.argv[1])
+conversation = client.start_conversation()
+print(json.dumps([client.call_llm(text) for text in ("hello", "Uwe", "Do you know me?")]))
+"""
 SAY = """(text) => new Promise((done, failed) => {
     const from = {id: user, name: "Uwe"};
     line.postActivity({type: "message", from, text}).subscribe(done, failed);
@@ -108,3 +123,21 @@ async def test_directlinejs_that_polls_goes_on_where_it_was_in_a_new_process(pag
     await say(page, "Uwe")
     thanks = "Thanks Uwe. To see conversation data, type anything."
     assert await texts(page, thanks) == ["Uwe", thanks]
+
+
+async def test_directline_client_of_pypi_holds_a_conversation(bot: BotProcess, tmp_path: Path) -> None:
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(tmp_path), DIRECTLINE_CLIENT]
+    installed = await asyncio.to_thread(subprocess.run, pip, capture_output=True, text=True, timeout=120)
+    if installed.returncode:
+        assert os.environ.get("CI", "").lower() != "true", installed.stderr
+        pytest.skip(f"needs {DIRECTLINE_CLIENT} from PyPI: {installed.stderr.strip()[-200:]}")
+    client = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", HOLD_A_CONVERSATION, f"{origin(bot)}/v3/directline"),
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        stdout=subprocess.PIPE,
+    )
+    output, _ = await asyncio.wait_for(client.communicate(), 60)
+    answers = json.loads(output)
+    assert answers[0].endswith("What is your name?")
+    assert answers[1] == "Thanks Uwe. To see conversation data, type anything."
+    assert answers[2].startswith("Uwe sent: Do you know me?")

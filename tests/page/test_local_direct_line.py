@@ -61,7 +61,7 @@ async def test_a_watermark_asks_for_what_is_new(line: Line) -> None:
     assert (await line.activities(conversation, found["watermark"]))["activities"] == []
 
 
-@pytest.mark.parametrize("watermark", ["999", "-1", "1.5", "two"])
+@pytest.mark.parametrize("watermark", ["999", "-1", "1.5", "two", "1" * 5000])
 async def test_a_watermark_that_is_none_of_the_conversations_is_refused_with_what_may_be(
     line: Line, watermark: str
 ) -> None:
@@ -69,7 +69,7 @@ async def test_a_watermark_that_is_none_of_the_conversations_is_refused_with_wha
     for path in ("", "/activities", "/stream"):
         answer = await line.ask("GET", f"/conversations/{quoted(conversation)}{path}?watermark={watermark}")
         assert answer.status == 400
-        assert f"watermark '{watermark}' is none of this conversation's; expected 0 to" in await error_of(answer)
+        assert f"watermark '{watermark[:18]}' is none of this conversation's; expected 0 to" in await error_of(answer)
 
 
 async def test_a_conversation_that_was_never_begun_is_not_found(line: Line) -> None:
@@ -81,12 +81,51 @@ async def test_a_conversation_that_was_never_begun_is_not_found(line: Line) -> N
 
 
 @pytest.mark.parametrize(
-    "body", [[], "text", {"type": "message"}, {"type": "message", "from": {"id": 1}}, {"from": {}}]
+    "body",
+    [
+        [],
+        "text",
+        {"type": "message"},
+        {"type": "message", "from": {"id": 1}},
+        {"type": "message", "from": "ada"},
+        {"type": ["message"], "from": {"id": "ada"}},
+        {"from": {}},
+    ],
 )
 async def test_what_is_no_activity_is_refused(line: Line, body: object) -> None:
     conversation = await line.begin()
     answer = await line.ask("POST", f"/conversations/{quoted(conversation)}/activities", body)
     assert answer.status == 400
+
+
+@pytest.mark.parametrize(
+    "text", ['"\\ud800"', "NaN", "1e999", "Infinity", '"twice", "text": ""', "1" * 5000, '"\xff"', "[" * 5000]
+)
+async def test_what_is_no_strict_json_is_refused_and_leaves_the_conversation_as_it_was(line: Line, text: str) -> None:
+    conversation = await line.begin()
+    before = await line.activities(conversation)
+    body = f'{{"type": "message", "from": {{"id": "ada"}}, "text": {text}}}'.encode("latin-1")
+    path = f"/v3/directline/conversations/{quoted(conversation)}/activities"
+    answer = await line.http.post(path, data=body, headers={"Content-Type": "application/json"})
+    assert answer.status == 400
+    assert "the body is not JSON" in await error_of(answer)
+    assert await line.activities(conversation) == before
+
+
+async def test_what_no_store_can_keep_is_refused(line: Line) -> None:
+    conversation = await line.begin()
+    answer = await line.say(conversation, "hi", value=json.loads("[" * 300 + "]" * 300))
+    assert answer.status == 400
+    assert "this cannot be kept" in await error_of(answer)
+
+
+@pytest.mark.parametrize("sender", ["ada", ["ada"], 1])
+async def test_a_token_makes_no_sender_of_what_is_none(line: Line, sender: object) -> None:
+    ticket = await (await line.ask("POST", "/tokens/generate", {"user": {"id": "ada"}})).json()
+    bearer = {"Authorization": f"Bearer {ticket['token']}"}
+    conversation = (await (await line.ask("POST", "/conversations", None, **bearer)).json())["conversationId"]
+    body = {"type": "message", "text": "hi", "from": sender}
+    assert (await line.ask("POST", f"/conversations/{quoted(conversation)}/activities", body, **bearer)).status == 400
 
 
 async def test_an_activity_that_the_bot_refuses_says_why(line: Line) -> None:
@@ -189,6 +228,19 @@ async def test_a_client_of_another_process_finds_the_conversation_and_goes_on(tm
         assert len(set(ids)) == len(ids)
 
 
+async def test_the_stream_of_one_replica_sends_what_was_said_at_another(tmp_path: Path) -> None:
+    settings = Settings(state_storage="sqlite", sqlite_path=str(tmp_path / "state.db"))
+    async with open_line(settings) as first, open_line(settings) as second:
+        conversation = await first.begin()
+        path = f"/v3/directline/conversations/{quoted(conversation)}/stream"
+        async with second.http.ws_connect(path) as stream:
+            texts = [each["text"] for each in (await stream.receive_json(timeout=10))["activities"]]
+            await first.say(conversation, "hi")
+            while len(texts) < 3:
+                texts += [each["text"] for each in (await stream.receive_json(timeout=10))["activities"]]
+    assert texts == [WELCOME, "hi", "What is your name?"]
+
+
 class Editing(ActivityHandler):
     """Sends one message, changes it, and takes it back."""
 
@@ -234,6 +286,16 @@ async def test_a_message_delivered_again_counts_once(line: Line) -> None:
     assert answer.status == 200
     assert await line.state(conversation) == before
     assert await line.texts(conversation) == [WELCOME, "hi", "What is your name?"]
+
+
+async def test_the_state_has_the_life_of_each_document_in_seconds() -> None:
+    async with open_line(Settings(state_storage="memory", expire_user_days=30)) as line:
+        state = await line.state(await line.begin())
+    assert {scope: document["life"] for scope, document in state.items()} == {
+        "conversation": None,
+        "user": 30 * 86_400,
+        "private": None,
+    }
 
 
 async def test_only_a_users_activity_of_that_conversation_is_delivered_again(line: Line) -> None:
@@ -302,8 +364,9 @@ async def test_the_page_allows_itself_nothing_from_elsewhere(line: Line) -> None
     [
         Settings(state_storage="memory", app_id="app", app_password="hunter2"),  # noqa: S106
         Settings(state_storage="memory", host="0.0.0.0", allow_unauthenticated=True),  # noqa: S104
+        Settings(state_storage="memory", host="localhost", allow_unauthenticated=True),
     ],
-    ids=["app id", "not loopback"],
+    ids=["app id", "not loopback", "open to a tunnel"],
 )
 async def test_in_production_there_is_neither_page_nor_direct_line(settings: Settings) -> None:
     async with TestClient(TestServer(create_app(settings))) as client:

@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext
+from playwright.async_api import Browser, BrowserContext, Route, expect
 
 from infra.local.bot_process import BotProcess
-from tests.page.conftest import Run, Window
+from tests.page.conftest import Run, Window, quoted
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")  # one browser for all
 
@@ -94,6 +94,83 @@ async def test_a_burst_of_twenty_is_taken_and_answered(window: Window) -> None:
         assert await window.count(f"Ada sent: burst {number}") == 1
 
 
+@pytest.mark.parametrize("shown_first", [True, False])
+async def test_a_message_that_the_channel_has_is_never_sent_anew_for_want_of_an_answer(
+    window: Window, shown_first: bool
+) -> None:
+    async def lose(route: Route) -> None:
+        if shown_first:
+            await route.fetch()
+            await window.sees("Ada sent: lost answer")
+            await route.abort("connectionreset")
+        else:
+            await route.abort("connectionreset")
+            await window.sees("Sent or not, nobody knows yet")
+            await route.fetch()
+
+    await window.page.route("**/activities", lose, times=1)
+    await window.page.get_by_label("Message", exact=True).fill("lost answer")
+    await window.page.get_by_label("Message", exact=True).press("Enter")
+    await window.sees("The channel has it; whether the bot has taken it is not known.")
+    assert await window.page.get_by_role("button", name="Send again").count() == 0
+    assert await window.count("lost answer") == 1
+    await window.press("Deliver it again")
+    await window.sees("The ledger knew it: it did not count again.")
+    assert await window.count("The channel has it; whether the bot has taken it is not known.") == 0
+
+
+async def test_replies_of_turns_at_once_are_shown_with_the_turns_that_committed_them(window: Window) -> None:
+    shown = await window.page.evaluate(
+        """async () => {
+            const { Turns } = await import("/page/static/turns.js");
+            const list = document.createElement("ol");
+            const turns = new Turns(list);
+            const tell = (what, activity, replica, facts) =>
+                turns.show({ what, activity, at: 0, documents: {}, attempt: 1, ...facts }, replica);
+            const [here, there] = [null, "http://127.0.0.1:1"];
+            tell("loaded", "c|1", there);
+            tell("loaded", "c|2", here);
+            tell("committed", "c|1", there, { replies: 2 });
+            tell("reply", null, here, { text: "to the first" });
+            tell("committed", "c|2", here, { replies: 1 });
+            tell("reply", null, here, { text: "to the first" });
+            tell("reply", null, here, { text: "to the second" });
+            tell("done", "c|2", here);
+            tell("loaded", "c|3", there);
+            tell("reply", null, here, { text: "to the third" });
+            tell("reply", null, here, { text: "before its commit" });
+            tell("committed", "c|3", there, { replies: 2 });
+            tell("loaded", "c|4", here);
+            tell("committed", "c|4", here, { replies: 1 });
+            tell("reply", null, here, { text: "to the fourth" });
+            return [...list.children].map((line) => line.querySelector(".reply")?.title);
+        }"""
+    )
+    assert shown == [
+        "to the first\nto the first",
+        "to the second",
+        "to the third\nbefore its commit",
+        "to the fourth",
+    ]
+
+
+async def test_a_restart_in_the_middle_of_a_burst_loses_no_message_and_doubles_none(window: Window) -> None:
+    await window.press("Burst of 20")
+    await window.sees("Ada sent: burst")
+    await window.press("Restart the bot")
+    await window.sees("20 sent,")
+    await window.sees("The bot is back after")
+    await window.say("And now?", "Ada sent: And now?")
+    for name in ("Deliver it again", "Send again"):
+        left = window.page.get_by_role("button", name=name)
+        while before := await left.count():
+            await left.first.click()
+            await expect(left).not_to_have_count(before)
+    for number in range(1, 21):
+        await window.sees(f"Ada sent: burst {number}")
+        assert await window.count(f"burst {number}") == 1
+
+
 async def test_a_second_window_is_a_second_user_of_the_same_conversation(
     context: BrowserContext, window: Window
 ) -> None:
@@ -134,6 +211,18 @@ async def test_markup_in_messages_and_names_is_text(context: BrowserContext, bot
     assert other.strange == []
 
 
+async def test_an_activity_that_nobody_can_show_hides_none_after_it(
+    context: BrowserContext, bot: BotProcess, window: Window
+) -> None:
+    conversation = await window.page.evaluate("localStorage.getItem('state-bot.conversation')")
+    path = f"{address(bot)}v3/directline/conversations/{quoted(conversation)}/activities"
+    for attachments in (7, [None]):
+        odd = {"type": "message", "from": {"id": "eve"}, "text": "odd", "attachments": attachments}
+        await context.request.post(path, data=odd)
+    await window.sees("cannot be shown")
+    await window.say("And now?", "Ada sent: And now?")
+
+
 async def test_a_conversation_that_the_storage_has_forgotten_begins_anew_and_says_so(
     context: BrowserContext, run: Run
 ) -> None:
@@ -171,6 +260,16 @@ async def test_replicas_on_one_storage_are_offered_and_either_goes_on_for_the_ot
         await asyncio.wait_for(second.kill(), 10)
         await window.page.get_by_label("Send to").wait_for(state="hidden")
         await window.say("And now?", "Ada sent: And now?")
+
+
+async def test_each_document_says_when_it_expires(context: BrowserContext, run: Run) -> None:
+    async with run(STATE_STORAGE="memory", EXPIRE_USER_DAYS="30") as bot:
+        window = await opened(context, address(bot))
+        await window.say("Hi", "What is your name?")
+        await window.say("Ada", "Thanks Ada.")
+        documents = window.page.locator("#documents .document")
+        await documents.filter(has_text="directline/users/").get_by_text("kept 30 days after its last use").wait_for()
+        await documents.filter(has_text="directline/conversations/").get_by_text("never expires").wait_for()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -97,5 +97,5 @@ def test_a_ledger_is_full_until_its_activities_are_old() -> None:
 
 
 def test_replies_count_as_what_they_take_when_all_but_ascii_is_escaped() -> None:
-    assert [entry.replies is not None for entry in ledger_of(100, 100, 100, letter="é").entries] == [False, True, True]
-    assert [entry.replies is not None for entry in ledger_of(100, 100, letter="\U0001f600").entries] == [False, True]
+    assert [entry.replies is not None for entry in ledger_of(60, 60, 60, letter="é").entries] == [False, True, True]
+    assert [entry.replies is not None for entry in ledger_of(60, 60, letter="\U0001f600").entries] == [False, True]

@@ -200,7 +200,7 @@ def test_a_class_is_not_registered_under_what_is_anothers_former_name() -> None:
 def test_a_class_that_was_made_anew_takes_the_place_of_the_old_one_with_its_former_names() -> None:
     made = Codec()
     made.register(Profile)
-    again = dataclasses.dataclass(type("Profile", (Profile,), {"FORMER_NAMES": Profile.FORMER_NAMES}))
+    again: Any = dataclasses.dataclass(type("Profile", (Profile,), {"FORMER_NAMES": Profile.FORMER_NAMES}))
     again.__module__, again.__qualname__ = Profile.__module__, Profile.__qualname__
     made.register(again)
     assert type(made.decode({**VERSION_1, "py/object": "old_bot.models.User"}, "k")) is again

@@ -5,7 +5,7 @@ import { Refused, ask, keepOpen, socketUrl } from "./http.js";
 const ROOT = "/v3/directline/conversations";
 
 export class DirectLine {
-  // `on`: activity(activity), away(), back(seconds), gone(reason)
+  // `on`: begun(conversation), activity(activity), unreadable(activity, error), away(), back(seconds), gone(reason)
   constructor(user, conversation, on) {
     this.user = user;
     this.conversation = conversation;
@@ -23,7 +23,13 @@ export class DirectLine {
       () => this.#streamUrl(),
       (set) => {
         this.watermark = set.watermark;
-        set.activities.forEach((activity) => this.on.activity(activity));
+        for (const activity of set.activities) {
+          try {
+            this.on.activity(activity);
+          } catch (error) {
+            this.on.unreadable(activity, error); // one that nobody can show must not hide those after it
+          }
+        }
       },
       () => this.#lost(),
     );

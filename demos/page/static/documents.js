@@ -54,7 +54,7 @@ export class Documents {
     const size = document.value ? `${JSON.stringify(document.value).length} characters` : "";
     card.append(
       element("h3", {}, TITLES[document.scope], element("span", { className: "version" }, absent ? ABSENT[document.scope] : `version ${version} seen here`)),
-      element("dl", {}, ...row("key", document.key), ...(document.etag ? [...row("ETag", document.etag), ...row("size", size)] : [])),
+      element("dl", {}, ...row("key", document.key), ...(document.etag ? [...row("ETag", document.etag), ...row("size", size), ...row("expiry", expiry(document.life))] : [])),
     );
     if (document.error) card.append(element("p", { className: "why" }, document.error));
     if (document.value) card.append(json(lines, before));
@@ -95,6 +95,13 @@ function ledger(entries) {
 function replies(entry) {
   if (entry.replies === undefined) return "arrived";
   return `${JSON.parse(entry.replies).length} kept until known to have arrived`;
+}
+
+// The life begins anew with each write, and what is used is written again in time.
+function expiry(seconds) {
+  if (seconds === null) return "never expires";
+  const days = seconds / 86_400;
+  return `kept ${days} ${days === 1 ? "day" : "days"} after its last use`;
 }
 
 function row(name, value) {

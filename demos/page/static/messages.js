@@ -2,6 +2,8 @@
 
 import { atEnd, element } from "./dom.js";
 
+const UNANSWERED = "The channel has it; whether the bot has taken it is not known. Delivered again, it counts once.";
+
 export class Messages {
   constructor(list, me, again) {
     this.list = list;
@@ -28,22 +30,27 @@ export class Messages {
     atEnd(this.list, () => this.list.append(item));
   }
 
+  // Nobody answered, or what they answered is no yes. What the channel has is not sent anew: it would be one more message.
   failed(clientId, reason, sendAgain) {
     const item = this.items.get(clientId);
     if (!item) return;
+    if (item.dataset.activity) return this.outcome(clientId, UNANSWERED);
     item.classList.replace("sending", "failed");
     item.append(element("p", { className: "why" }, reason, " ", button("Send again", () => (item.remove(), sendAgain()))));
   }
 
-  // `taken` null: the bot has taken it; otherwise why not.
-  outcome(activityId, reason) {
-    const item = this.items.get(activityId);
+  // `reason` null: the bot has taken it; otherwise why not, or that nobody knows.
+  outcome(id, reason) {
+    const item = this.items.get(id);
     if (!item) return;
     item.classList.remove("failed");
     item.querySelector(".why")?.remove();
     if (reason === null) return;
     item.classList.add("failed");
-    item.append(element("p", { className: "why" }, reason));
+    const { activity } = item.dataset;
+    if (!activity) item.dataset.reason = reason; // the channel has it, and is about to show it
+    const again = activity ? button("Deliver it again", () => this.again(activity)) : "";
+    item.append(element("p", { className: "why" }, reason, " ", again));
   }
 
   show(activity) {
@@ -51,13 +58,15 @@ export class Messages {
     if (changed) return this.#change(changed, activity);
     if (activity.type === "typing" || this.items.has(activity.id)) return;
     const item = this.#item(activity);
-    const waiting = this.items.get(activity.channelData?.clientActivityID);
-    this.items.set(activity.id, item);
+    item.dataset.activity = activity.id;
+    const clientId = activity.channelData?.clientActivityID ?? activity.id;
+    const waiting = this.items.get(clientId);
+    this.items.set(activity.id, item).set(clientId, item);
     atEnd(this.list, () => {
-      if (waiting?.classList.contains("sending")) waiting.remove();
+      if (waiting && !waiting.dataset.activity) waiting.remove();
       this.list.append(item); // in the channel's order, which may be another than that of sending
     });
-    this.items.set(activity.channelData?.clientActivityID ?? activity.id, item);
+    if (waiting?.classList.contains("failed")) this.outcome(activity.id, waiting.dataset.reason ?? UNANSWERED);
   }
 
   #change(id, activity) {
@@ -71,7 +80,7 @@ export class Messages {
     const bot = activity.from.role === "bot";
     const mine = activity.from.id === this.me.id;
     const parts = [element("p", { className: "text" }, activity.text || `(${activity.type})`)];
-    for (const attachment of activity.attachments ?? []) parts.push(card(attachment));
+    for (const attachment of Array.isArray(activity.attachments) ? activity.attachments : []) parts.push(card(attachment));
     const raw = element("pre", { hidden: true });
     const showRaw = () => {
       raw.hidden = !raw.hidden;

@@ -29,6 +29,7 @@ const line = new DirectLine(me, own ? localStorage.getItem("state-bot.conversati
     offerSecond();
   },
   activity: received,
+  unreadable: (activity, error) => messages.note(`#${shortId(activity.id)} cannot be shown: ${error.message}`, "bad"),
   away: () => status("The bot is away: reconnecting", "away"),
   back: async (seconds) => {
     messages.note(`The bot is back after ${seconds.toFixed(1)} s. The conversation goes on.`, "good");
@@ -82,8 +83,9 @@ async function say(text) {
     return (await line.post(activity)).id;
   } catch (error) {
     const taken = error.code === "BotError"; // by the channel, which has shown it under its id: deliver that again
+    const what = error.status ? "Not sent" : "Sent or not, nobody knows yet";
     if (taken) messages.outcome(clientActivityID, `${error.message}. Nothing is lost: deliver it again.`);
-    else messages.failed(clientActivityID, `Not sent: ${error.message}.`, () => say(text));
+    else messages.failed(clientActivityID, `${what}: ${error.message}.`, () => say(text));
     return null;
   } finally {
     refresh();

@@ -48,6 +48,11 @@ export class Turns {
     if (!chip) return;
     const turn = this.#turn(event, replica);
     const [label, detail] = chip(event);
+    if (event.what === "reply") turn.due -= 1;
+    else if (event.replies !== undefined) {
+      turn.due += event.replies;
+      turn.decided = true;
+    }
     if (event.what === "reply" && turn.replies) {
       const count = Number(turn.replies.dataset.count) + 1;
       turn.replies.dataset.count = count;
@@ -69,12 +74,16 @@ export class Turns {
     if (!["done", "failed", "undelivered"].includes(event.what)) return;
     this.open = this.open.filter((each) => each !== turn);
     this.ended.push(turn);
+    if (!turn.replica) turn.due = 0; // of this process, all is told in order: what has not come was known to be there
   }
 
-  // On Direct Line the SDK does not say which activity a reply answers; turns of a conversation do not overlap.
+  // On Direct Line the SDK does not say which activity a reply answers, but a commit says how many replies leave. They
+  // may be told before it where another replica committed.
   #answered({ activity }) {
     const turns = [...this.ended, ...this.open];
-    return turns.findLast((turn) => turn.activity === activity) ?? turns.at(-1);
+    const named = activity ? turns.findLast((turn) => turn.activity === activity) : undefined;
+    const due = turns.find((turn) => turn.due > 0) ?? this.open.find((turn) => turn.replica && !turn.decided);
+    return named ?? due ?? turns.at(-1);
   }
 
   #turn(event, replica) {
@@ -87,7 +96,7 @@ export class Turns {
     const chips = element("span", { className: "chips" });
     const place = replica ? element("small", {}, new URL(replica).host) : null;
     this.list.append(element("li", {}, element("time", {}, clock(event.at)), element("b", {}, `#${shortId(event.activity) ?? "–"}`), place, chips));
-    const turn = { activity: event.activity, replica, began: event.at, chips, replies: null, known: false, stored: false };
+    const turn = { activity: event.activity, replica, began: event.at, chips, replies: null, due: 0, decided: false, known: false, stored: false };
     this.open.push(turn);
     return turn;
   }
