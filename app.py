@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -43,6 +44,7 @@ SERVER_OPTIONS: dict[str, Any] = {
 BACKLOG = 128  # connections that wait to be accepted
 LISTENS = web.AppKey[Callable[[str], Awaitable[None]]]("listens")  # wants to know the URL, in development
 SHUTDOWN_SECONDS = web.AppKey("shutdown_seconds", float)
+_log = logging.getLogger(__name__)
 OPEN_SECONDS = 10.0  # for the storage to answer before the process gives up
 CANNOT_START = 2  # exit code
 _STORAGE_VARIABLES = {
@@ -185,9 +187,10 @@ def _monitor(connection: str) -> None:
     try:
         from azure.monitor.opentelemetry import configure_azure_monitor
     except ImportError:
-        raise ConfigError(
-            "APPLICATIONINSIGHTS_CONNECTION_STRING is set: pip install azure-monitor-opentelemetry, or unset it"
-        ) from None
+        _log.warning(
+            "APPLICATIONINSIGHTS_CONNECTION_STRING is set, and nothing is told: pip install azure-monitor-opentelemetry"
+        )
+        return
     # Not the logs: it would send the texts of exceptions, and they go where the container's output goes.
     configure_azure_monitor(connection_string=connection, disable_logging=True)
 
