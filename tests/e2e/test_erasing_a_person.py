@@ -54,7 +54,7 @@ async def test_a_person_is_found_exported_and_erased_while_the_bot_runs(
 
         assert sorted((await storage("list", "emulator/"))[1].split()) == sorted([*keys, "emulator/users/u2"])
         assert '"name": "Ada"' in (await storage("show", "emulator/users/u1"))[1]
-        assert (await storage("check"))[1].split() == ["4", "up", "to", "date"]
+        assert (await storage("check", "emulator/"))[1].split() == ["4", "up", "to", "date"]
         exported = json.loads((await storage("export", "--user", "u1"))[1])
         assert {item["key"] for item in exported} == set(keys)
         assert "Grace" not in str(exported)
