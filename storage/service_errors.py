@@ -13,7 +13,7 @@ TOO_MANY_REQUESTS: Final = 429
 _PASSING: Final = {408, 449, TOO_MANY_REQUESTS, 500, 502, 503, 504}
 _HINTS: Final = {
     401: "the credentials are refused",
-    403: "the credentials are refused",
+    403: "the credentials are refused, or their role is missing",
     404: "it does not exist; create it, or set STORAGE_CREATE=true",
 }
 

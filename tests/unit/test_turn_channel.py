@@ -127,5 +127,5 @@ async def test_replies_in_the_ledger_that_no_turn_made_are_an_error_and_are_not_
 
     assert await (await bench.of(logic)).status(message) == 201
     assert "The bot encountered an error or bug." in bench.connector.texts
-    assert "StateDecodeError" in caplog.text
+    assert "a document cannot be read" in caplog.text
     assert (await bench.storage.load([C]))[C].value == damaged
