@@ -9,7 +9,6 @@ from bots.copies import copy_of
 from bots.turn.attempt import Attempt
 from bots.turn.outlet import HANDLERS, Outlet
 from bots.turn.replies import HeldReplies
-from bots.turn.sending import hasten, unhasten
 
 
 class TurnScene:
@@ -40,7 +39,6 @@ class TurnScene:
         self.clear()
         self.attempt = Attempt(self.context)
         self._held = self.context.adapter = HeldReplies(self.outlet)
-        hasten(self.context)
         for name in HANDLERS:  # those of other middleware are told when something is sent
             setattr(self.context, name, [])
         # Where replies are expected in the HTTP response, the SDK would keep them from the adapter and give no ids.
@@ -52,7 +50,6 @@ class TurnScene:
         if self._held:
             self._held.close(committed)
         self.context.adapter = self.outlet.adapter
-        unhasten(self.context)
         self.context.activity.delivery_mode = self.received.delivery_mode
         for name, handlers in self.outlet.handlers.items():
             setattr(self.context, name, handlers)

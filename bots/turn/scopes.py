@@ -73,7 +73,8 @@ class Scopes:
 
     async def save(self, context: TurnContext, others: Iterable[StoredState]) -> None:
         """Write what the turn has changed in these scopes, and in the others that it has asked for."""
-        for state in {id(state): state for state in (*others, *self._states.values())}.values():
+        # The turn's cache has one place per class name: the scope that asked last is the one that wrote to it.
+        for state in {state._context_service_key: state for state in (*self._states.values(), *others)}.values():
             if state.get_cached_state(context) is not None:
                 await state.save_changes(context)
 

@@ -59,12 +59,21 @@ async def guarded(issuers: Internet) -> AsyncIterator[Channel]:
         yield found
 
 
-def of_channel(changes: dict[str, Any] | None = None, **options: Any) -> Forge:
-    return lambda net, url: net.channels.sign(channel_claims(url, **(changes or {})), **options)
+Changes = dict[str, Any] | None
 
 
-def of_emulator(changes: dict[str, Any] | None = None, **options: Any) -> Forge:
-    return lambda net, _url: net.entra.sign(emulator_claims(**(changes or {})), **options)
+def of_channel(changes: Changes = None, *, seconds: dict[str, int] | None = None, **options: Any) -> Forge:
+    """A channel's token with `changes`, and claims that are `seconds` from the moment of the test."""
+    return lambda net, url: net.channels.sign(channel_claims(url, **_at(changes, seconds)), **options)
+
+
+def of_emulator(changes: Changes = None, *, seconds: dict[str, int] | None = None, **options: Any) -> Forge:
+    return lambda net, _url: net.entra.sign(emulator_claims(**_at(changes, seconds)), **options)
+
+
+def _at(changes: Changes, seconds: dict[str, int] | None) -> dict[str, Any]:
+    now = int(time.time())
+    return {**(changes or {}), **{claim: now + offset for claim, offset in (seconds or {}).items()}}
 
 
 def public_pem(net: Internet) -> bytes:
@@ -101,7 +110,6 @@ def of_nobody(_net: Internet, url: str) -> str:
     return f"{_b64({'alg': 'none', 'typ': 'JWT', 'kid': 'channels'})}.{_b64(channel_claims(url))}."
 
 
-NOW = int(time.time())
 REFUSED: dict[str, tuple[str, Forge]] = {
     "no audience": ("msteams", of_channel({"aud": None})),
     "another bot's": ("msteams", of_channel({"aud": OTHER})),
@@ -124,9 +132,9 @@ REFUSED: dict[str, tuple[str, Forge]] = {
     "algorithm HS256 with the public key": ("msteams", hs256),
     "algorithm RS512": ("msteams", of_channel(algorithm="RS512")),
     "algorithm PS256": ("msteams", of_channel(algorithm="PS256")),
-    "expired": ("msteams", of_channel({"exp": NOW - 400})),
-    "not valid yet": ("msteams", of_channel({"nbf": NOW + 600})),
-    "issued in the future": ("msteams", of_channel({"iat": NOW + 600})),
+    "expired": ("msteams", of_channel(seconds={"exp": -400})),
+    "not valid yet": ("msteams", of_channel(seconds={"nbf": 600})),
+    "issued in the future": ("msteams", of_channel(seconds={"iat": 600})),
     "without an end": ("msteams", of_channel({"exp": None})),
     "another serviceUrl": ("msteams", of_channel({"serviceurl": "https://smba.trafficmanager.net/emea/"})),
     "no serviceUrl": ("msteams", of_channel({"serviceurl": None})),
@@ -142,7 +150,7 @@ REFUSED: dict[str, tuple[str, Forge]] = {
     "the Emulator's, of another app": ("emulator", of_emulator({"appid": OTHER, "aud": OTHER})),
     "the Emulator's, without a version": ("emulator", of_emulator({"ver": None})),
     "the Emulator's, of an unknown version": ("emulator", of_emulator({"ver": "3.0"})),
-    "the Emulator's, expired": ("emulator", of_emulator({"exp": NOW - 400})),
+    "the Emulator's, expired": ("emulator", of_emulator(seconds={"exp": -400})),
     "the Emulator's, with another key": ("emulator", of_emulator(key=new_key("unknown"))),
     "the Emulator's, for another channel": ("msteams", of_emulator()),
     "the bot's own token, sent back": ("emulator", of_emulator({"aud": CHANNELS})),
@@ -152,8 +160,8 @@ REFUSED: dict[str, tuple[str, Forge]] = {
 TAKEN: dict[str, tuple[str, Forge]] = {
     "a channel's": ("msteams", of_channel()),
     "another channel's": ("directline", of_channel()),
-    "a channel's, on a clock 4 minutes behind": ("msteams", of_channel({"exp": NOW - 240})),
-    "a channel's, on a clock 4 minutes ahead": ("msteams", of_channel({"nbf": NOW + 240})),
+    "a channel's, on a clock 4 minutes behind": ("msteams", of_channel(seconds={"exp": -240})),
+    "a channel's, on a clock 4 minutes ahead": ("msteams", of_channel(seconds={"nbf": 240})),
     "the Emulator's": ("emulator", of_emulator()),
     "the Emulator's, version 2": ("emulator", of_emulator({"ver": "2.0", "iss": EMULATOR_2, "azp": APP_ID})),
 }

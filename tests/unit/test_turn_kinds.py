@@ -273,6 +273,30 @@ async def test_two_scopes_of_one_class_and_name_each_keep_their_own_document(ben
     assert (found["rooms/red"], found["rooms/blue"]) == ({"count": 2}, {"count": 1})
 
 
+async def test_a_scope_that_was_given_keeps_its_document_beside_another_of_its_class(bench: Bench) -> None:
+    class Room(StoredState, BotState):
+        def __init__(self, room: str) -> None:
+            super().__init__(bench.storage, "Room")
+            self.room = room
+
+        def get_storage_key(self, turn_context: TurnContext) -> str:
+            return f"rooms/{self.room}"
+
+    given = Room("red")
+
+    async def logic(context: TurnContext, _conversation: ConversationState, _user: UserState) -> None:
+        await count(context, given if context.activity.text == "red" else Room(context.activity.text))
+
+    bot = InProcess(bench.storage, logic)
+    turns = TurnTransaction(bench.storage, bot.conversation_state, bot.user_state, given)
+    bot.adapter._middleware._middleware[:] = [turns]
+    for text in ("red", "blue", "blue"):
+        await bot.run(bench.message(text))
+    await turns.aclose()
+    found = await bench.storage.states()
+    assert (found["rooms/red"], found["rooms/blue"]) == ({"count": 1}, {"count": 2})
+
+
 async def test_a_refused_document_of_another_conversation_is_no_matter_for_later_turns(bench: Bench) -> None:
     class Elsewhere(StoredState, BotState):
         def get_storage_key(self, turn_context: TurnContext) -> str:
