@@ -8,11 +8,12 @@ from typing import Any, Final, NamedTuple
 
 from botframework.connector.aio import ConnectorClient
 from botframework.connector.auth import ConnectorFactory
-from msrest.pipeline import Request, Response
-from msrest.pipeline.async_abc import AsyncHTTPPolicy, AsyncPipeline
+from msrest.pipeline.async_abc import AsyncPipeline
 from msrest.pipeline.universal import RawDeserializer
 
+from bots.connector.conversations import Conversations
 from bots.connector.sender import ReplySender
+from bots.connector.signing import Signed
 from bots.turn.remembered import Remembered
 
 LIFE: Final = 60.0  # seconds after which a client is made anew, with credentials of its own
@@ -47,6 +48,7 @@ class ConnectorPool:
         if known is None or self._clock() - known.made > LIFE:
             made = await factory.create(url, audience)
             made.config.pipeline = self._pipeline(made.config)
+            made.conversations = Conversations(made, self._sender)
             known = self._clients[key] = _Client(self._clock(), made)
         return known.client
 
@@ -56,21 +58,5 @@ class ConnectorPool:
 
     def _pipeline(self, config: Any) -> AsyncPipeline[Any, Any]:
         """What the SDK's own has, `AsyncBfPipeline`, but for the sending and for how tokens are fetched."""
-        signed = _Signed(config.credentials)
-        policies = [config.user_agent_policy, signed, RawDeserializer(), config.http_logger_policy]
+        policies = [config.user_agent_policy, Signed(config.credentials), RawDeserializer(), config.http_logger_policy]
         return AsyncPipeline(policies, self._sender)
-
-
-class _Signed(AsyncHTTPPolicy[Any, Any]):
-    """Puts the bot's latest token on a request; `bots.credentials` has fetched it when the client was made."""
-
-    def __init__(self, credentials: Any) -> None:
-        super().__init__()
-        self._credentials = credentials
-
-    async def send(self, request: Request[Any], **kwargs: Any) -> Response[Any, Any]:
-        if self._credentials._should_set_token(None):  # the SDK's rule: none without an app id
-            token = self._credentials.get_access_token()
-            request.http_request.headers["Authorization"] = f"{self._credentials.schema} {token}"
-        assert self.next is not None  # the pipeline has set it
-        return await self.next.send(request, **kwargs)

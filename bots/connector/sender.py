@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import urllib.request
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlsplit
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 from msrest.exceptions import ClientRequestError
@@ -17,6 +17,7 @@ from msrest.pipeline import Request, Response
 from msrest.pipeline.async_abc import AsyncHTTPSender
 from msrest.universal_http import ClientRequest
 from msrest.universal_http.async_abc import AsyncClientResponse
+from yarl import URL
 
 from bots.connector.hosts import Hosts, HostSilentError
 from storage.retries import retried
@@ -52,48 +53,55 @@ class ReplySender(AsyncHTTPSender[Any, Any]):
         return
 
     async def send(self, request: Request[Any], **_config: Any) -> Response[Any, Any]:
-        """Send one request. Raises msrest's ClientRequestError where no answer comes in time.
-
-        A redirect is an answer like any other: followed, it would carry the bot's token elsewhere.
-        """
+        """Send one request of msrest's. Raises what `answer` raises."""
         http: ClientRequest = request.http_request
+        data = http.data.encode() if isinstance(http.data, str) else http.data
+        return Response(request, as_msrest(http, await self.answer(http.method, URL(http.url), http.headers, data)))
+
+    async def answer(self, method: str, url: URL, headers: Mapping[str, str], data: bytes | None) -> Answer:
+        """Send a request and return what comes back, whatever its status.
+
+        A redirect is an answer like any other: followed, it would carry the bot's token elsewhere. Raises msrest's
+        ClientRequestError where no answer comes in time.
+        """
+
+        async def once() -> Answer:
+            session = self._session = self._session or _session()
+            async with session.request(method, url, data=data, headers=headers, allow_redirects=False) as response:
+                answer = Answer(response.status, response.reason or "", response.headers, await response.read())
+            if answer.status in _PASSING:
+                raise _PassingError(answer)
+            return answer
+
+        host = self._hosts.of(url.authority)
         try:
-            answer = await self._sent(http)
+            with host.waited_for():
+                async with asyncio.timeout(self._timeout):
+                    return await retried(once, _retry_after, budget=host.budget, seconds=self._timeout)
         except _PassingError as failure:
-            answer = failure.answer
+            return failure.answer
         except TimeoutError as error:
             raise ClientRequestError(f"no answer within {self._timeout:g} s", error) from error
         except (ClientError, HostSilentError, OSError, ValueError) as error:
             raise ClientRequestError(f"{type(error).__name__}: {error}", error) from error
-        return Response(request, _ReadResponse(http, answer))
-
-    async def _sent(self, http: ClientRequest) -> _Answer:
-        host = self._hosts.of(urlsplit(http.url).netloc)
-        with host.waited_for():
-            async with asyncio.timeout(self._timeout):
-                return await retried(lambda: self._once(http), _retry_after, budget=host.budget, seconds=self._timeout)
-
-    async def _once(self, http: ClientRequest) -> _Answer:
-        session = self._session = self._session or _session()
-        data = http.data.encode() if isinstance(http.data, str) else http.data
-        async with session.request(
-            http.method, http.url, data=data, headers=dict(http.headers), allow_redirects=False
-        ) as response:
-            answer = _Answer(response.status, response.reason or "", dict(response.headers), await response.read())
-        if answer.status in _PASSING:
-            raise _PassingError(answer)
-        return answer
 
 
-class _Answer(NamedTuple):
+class Answer(NamedTuple):
+    """What a channel answered, read to its end; of `headers` the names are without case."""
+
     status: int
     reason: str
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     body: bytes
 
 
+def as_msrest(request: ClientRequest, answer: Answer) -> AsyncClientResponse:
+    """Return the answer as msrest's deserializer and errors want it."""
+    return _ReadResponse(request, answer)
+
+
 class _PassingError(Exception):
-    def __init__(self, answer: _Answer) -> None:
+    def __init__(self, answer: Answer) -> None:
         super().__init__(f"{answer.status} {answer.reason}")
         self.answer = answer
 
@@ -101,7 +109,7 @@ class _PassingError(Exception):
 class _ReadResponse(AsyncClientResponse):
     """An answer that has been read, as msrest wants it."""
 
-    def __init__(self, request: ClientRequest, answer: _Answer) -> None:
+    def __init__(self, request: ClientRequest, answer: Answer) -> None:
         super().__init__(request, answer)
         self.status_code = answer.status
         self.reason = answer.reason
@@ -128,6 +136,6 @@ def _retry_after(error: Exception) -> float | None:
     Not one that takes long: a slow channel would show it twice, every time.
     """
     if isinstance(error, _PassingError):
-        asked = next((value for name, value in error.answer.headers.items() if name.lower() == "retry-after"), "")
+        asked = error.answer.headers.get("Retry-After", "")
         return float(asked) if asked.isdecimal() else 0.0
     return 0.0 if isinstance(error, ClientError) else None
