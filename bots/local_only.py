@@ -6,6 +6,7 @@ whose host name is made to resolve to 127.0.0.1 (DNS rebinding).
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from typing import Final
 from urllib.parse import urlsplit
@@ -34,6 +35,7 @@ def _is_local(request: web.Request) -> bool:
     return is_loopback(f"//{request.headers.get('Host', '')}") and (not peer or _is_loopback_address(peer))
 
 
+@functools.lru_cache  # of all channels on this machine there are a few
 def is_loopback(url: str) -> bool:
     """Whether the URL's host is this machine by any resolver: `localhost` or a loopback address."""
     try:

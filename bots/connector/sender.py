@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import urllib.request
+from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
@@ -39,6 +40,7 @@ class ReplySender(AsyncHTTPSender[Any, Any]):
         self._timeout = timeout
         self._session: ClientSession | None = None
         self._hosts = Hosts()
+        self._proxies = urllib.request.getproxies()
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -67,7 +69,9 @@ class ReplySender(AsyncHTTPSender[Any, Any]):
 
         async def once() -> Answer:
             session = self._session = self._session or _session()
-            async with session.request(method, url, data=data, headers=headers, allow_redirects=False) as response:
+            async with session.request(
+                method, url, data=data, allow_redirects=False, **self._way(url, headers)
+            ) as response:
                 answer = Answer(response.status, response.reason or "", response.headers, await response.read())
             if answer.status in _PASSING:
                 raise _PassingError(answer)
@@ -84,6 +88,21 @@ class ReplySender(AsyncHTTPSender[Any, Any]):
             raise ClientRequestError(f"no answer within {self._timeout:g} s", error) from error
         except (ClientError, HostSilentError, OSError, ValueError) as error:
             raise ClientRequestError(f"{type(error).__name__}: {error}", error) from error
+
+    def _way(self, url: URL, headers: Mapping[str, str]) -> dict[str, Any]:
+        """Return the headers, and the environment's proxy if there is one for `url`.
+
+        aiohttp's own `trust_env` reads ~/.netrc for each request, and fails where that has a password for the host.
+        """
+        found = self._proxies.get(url.scheme)
+        if not found or urllib.request.proxy_bypass(url.host or ""):
+            return {"headers": headers}
+        proxy = URL(found)
+        known = b64encode(f"{proxy.user}:{proxy.password or ''}".encode()).decode()
+        who = {"Proxy-Authorization": f"Basic {known}"} if proxy.user else {}
+        if url.scheme == "https":  # a tunnel: what is in it is not for the proxy, and the other way round
+            return {"headers": headers, "proxy": proxy.with_user(None), "proxy_headers": who}
+        return {"headers": {**headers, **who}, "proxy": proxy.with_user(None)}
 
 
 class Answer(NamedTuple):
@@ -126,7 +145,6 @@ def _session() -> ClientSession:
         connector=TCPConnector(limit=0, limit_per_host=CONNECTIONS_PER_HOST, keepalive_timeout=KEPT_ALIVE),
         timeout=ClientTimeout(total=None),  # `send` has it
         cookie_jar=DummyCookieJar(),
-        trust_env=bool(urllib.request.getproxies()),  # as `requests` does
     )
 
 

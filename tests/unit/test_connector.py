@@ -285,3 +285,19 @@ async def test_a_failure_that_is_an_answer_does_not_silence_a_channel() -> None:
             raise ConnectionResetError
     with host.waited_for():
         pass
+
+
+async def test_replies_go_through_the_environments_proxy_except_to_hosts_that_need_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with channel() as proxy, channel() as near:
+        monkeypatch.setenv("http_proxy", proxy.url.replace("http://", "http://user:pass%40word@"))
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        far = "http://channel.example/"
+        async with TestClient(TestServer(create_app(replace(ONE_SECOND, allow_unauthenticated=True), Echo))) as client:
+            post = Post(client)
+            assert [await post(far), await post(near.url)] == [201, 201]
+        assert [request.host for request in proxy.seen] == ["channel.example"]
+        assert proxy.seen[0].headers["Proxy-Authorization"] == "Basic dXNlcjpwYXNzQHdvcmQ="
+        assert len(near.seen) == 1
+        assert "Proxy-Authorization" not in near.seen[0].headers
