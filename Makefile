@@ -7,6 +7,7 @@ NEWEST := .venv-newest
 CHECKERS := .venv-infra
 PEERS := .venv-bench
 MINUTES := 3
+SIDE_BY_SIDE := --numprocesses 2 --dist loadfile
 PIP := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help run chat test test-newest fuzz soak lock lint emulators demo-restart demo-scale-out bench clean
@@ -32,10 +33,10 @@ chat: $(VENV)/.dev
 	@$(VENV)/bin/python -m demos.chat
 
 test: $(VENV)/.dev $(CHECKERS)/.dev
-	$(VENV)/bin/python -m pytest $(ARGS)
+	$(VENV)/bin/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 test-newest: $(NEWEST)/.dev
-	$(NEWEST)/bin/python -m pytest tests/contract $(ARGS)
+	$(NEWEST)/bin/python -m pytest tests/contract $(SIDE_BY_SIDE) $(ARGS)
 
 fuzz: $(VENV)/.dev
 	$(VENV)/bin/python $(PIP) "atheris>=3,<4"

@@ -74,7 +74,7 @@ def _azurite(*options: str) -> Iterator[str]:
     # --loose: azure-storage-blob 12.7.0 sends a header Azurite does not know, and would get 500.
     # --skipApiVersionCheck: the newest SDK is ahead of the newest Azurite.
     flags = ["--silent", "--loose", "--skipApiVersionCheck", "--disableTelemetry"]
-    script = HERE / "node_modules/azurite/dist/src/blob/main.js"
+    script = HERE / "azurite.js"
     with _running("Azurite", script, "--blobHost", HOST, *options, *flags) as url:
         yield url
 
