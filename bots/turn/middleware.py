@@ -14,27 +14,28 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, Final
 
 from botbuilder.core import ConversationState, Middleware, TurnContext
 
 from bots.state import StoredState
+from bots.turn.afterwards import Afterwards
 from bots.turn.context import TurnScene
 from bots.turn.deadline import in_time
 from bots.turn.delivery import Deliveries, delivery_id
 from bots.turn.documents import TurnDocuments
-from bots.turn.errors import RepliesNotDelivered, TryAgain, TurnConflict
+from bots.turn.errors import RepliesNotDelivered, TurnConflict
 from bots.turn.events import TurnEvent, TurnObserver, What, unobserved
 from bots.turn.meters import count
-from bots.turn.protocol import Aborted, Committed, Redelivered, Runtime, Snapshot, begin, commit, mark_delivered, tidy
+from bots.turn.protocol import Aborted, Committed, Redelivered, Runtime, Snapshot, begin, commit, mark_delivered
 from bots.turn.queue import ConversationQueue
+from bots.turn.recent import Recent
 from bots.turn.recorded import record, restore
 from bots.turn.replies import Reply
 from bots.turn.scopes import Scopes
 from bots.turn.settled import Settled, is_answered_by_response
 from storage.contract import DocumentStore, JsonObject
-from storage.errors import StorageError
 from storage.telemetry import spanned
 
 ATTEMPTS: Final = 30  # of one turn, each on what the others have left
@@ -75,7 +76,8 @@ class TurnTransaction(Middleware):
         self._queue = ConversationQueue(self._runtime.limits.waiting)
         self._deliveries = Deliveries()
         self._settled = Settled()
-        self._afterwards: set[asyncio.Task[None]] = set()
+        self._recent = Recent(self._runtime)
+        self._afterwards = Afterwards(self._queue)
 
     @spanned("turn")
     async def on_turn(self, context: TurnContext, logic: Logic) -> None:
@@ -89,6 +91,7 @@ class TurnTransaction(Middleware):
                     await place.enter_async_context(self._queue.turn(conversation))
                     turn, replies = await self._decide(scene, logic, conversation, arrived)
             except Exception as error:
+                self._recent.drop(conversation)  # what the turn may have left is not known
                 self._tell("failed", scene, reason=f"{type(error).__name__}: {error}")
                 raise
             await self._deliver(scene, turn, replies)
@@ -96,13 +99,13 @@ class TurnTransaction(Middleware):
                 self._settled.add(conversation, scene.received)
                 if self._runtime.monotonic() - arrived > SLOW:
                     await mark_delivered(turn)
+                    self._recent.drop(conversation)
         if isinstance(turn, Committed):
-            self._later(self._tidy(conversation, turn))
+            self._afterwards.tidy(turn)
 
     async def aclose(self) -> None:
         """Wait for what is done after the replies."""
-        while self._afterwards:
-            await asyncio.gather(*self._afterwards)
+        await self._afterwards.aclose()
 
     async def _decide(
         self, scene: TurnScene, logic: Logic, conversation: str, arrived: float
@@ -114,7 +117,10 @@ class TurnTransaction(Middleware):
         lost = 0
         for _ in range(2 * ATTEMPTS):
             await self._back_off(lost)
-            started = await begin(self._store, conversation, keys, name, received=arrived, runtime=self._runtime)
+            recent = None if lost else self._recent.of(conversation)
+            started = await begin(
+                self._store, conversation, keys, name, received=arrived, runtime=self._runtime, recent=recent
+            )
             if isinstance(started, Redelivered):
                 _log.info("redelivered: answered from the ledger")
                 self._tell("redelivered", scene, replies=len(started.replies))
@@ -130,8 +136,10 @@ class TurnTransaction(Middleware):
                 self._tell("committed", scene, attempt=lost + 1, documents=turn.etags, replies=len(replies))
                 if turn.txn:
                     self._settled.forget(conversation, settled)
+                    self._recent.keep(turn)
                 return turn, replies
             lost += 1
+            self._recent.drop(conversation)
             _log.info("attempt %d of a turn lost: %s", lost, turn.reason)
             self._tell("conflict", scene, attempt=lost, reason=turn.reason)
             if lost == ATTEMPTS:
@@ -203,17 +211,3 @@ class TurnTransaction(Middleware):
         if number:
             longest = min(LONGEST_BACKOFF, SHORTEST_BACKOFF * 2**number)
             await self._runtime.sleep(random.uniform(0, longest))  # noqa: S311 - spreads load, hides nothing
-
-    async def _tidy(self, conversation: str, turn: Committed) -> None:
-        if self._queue.busy(conversation):
-            return  # the turn that waits would lose to it, and does the same work in passing
-        try:
-            async with self._queue.turn(conversation):
-                await tidy(turn)
-        except (StorageError, TryAgain) as error:
-            _log.warning("undo notes left for the next turn: %s", error)
-
-    def _later(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
-        self._afterwards.add(task)
-        task.add_done_callback(self._afterwards.discard)

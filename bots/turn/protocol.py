@@ -34,6 +34,10 @@ Why it is right. Call the *logical* value of a document what its last committed 
    again only as it was, expecting the same version, so of all its copies at most one ever lands, late ones
    too.
 
+6. A turn may begin with C as this process left it, not loaded, where that C vouches for the rest as in 1. If it
+   is the last version still, the snapshot is the one that a load would have made. If not, the write of C, which
+   expects it, fails; a turn that has nothing to write compares C's version instead. Either way it begins again.
+
 Strict, between turns that have a document in common: a turn that begins after another was answered sees what
 it wrote. Of turns in *different* conversations with *no* document in common the order may differ from the
 clock's, where a third turn connects them (as in every store that promises serializability with up-to-date
@@ -55,7 +59,7 @@ nor lost, but a stock bot that read an undecided D has read it as committed. Key
 two roles: a conversation's document of one turn is nobody's D.
 
 On a transactional store (memory, SQLite) one load is one moment and one save commits everything, so no notes
-are written; tags and the ledger are the same, as are 1 to 5. Notes found there, of a store that was moved,
+are written; tags and the ledger are the same, as are 1 to 6. Notes found there, of a store that was moved,
 are resolved and tidied as ever.
 
 From: H. T. Kung, J. Robinson, "On Optimistic Methods for Concurrency Control" (TODS 1981); client-coordinated

@@ -32,6 +32,8 @@ class Limits:
             activities shrink to 11 characters, so this bounds the document, at about a megabyte.
         replies: bytes of replies that a conversation's document keeps, the newest first. An activity whose
             replies did not fit is still known, but delivered again after a crash it finds them gone.
+        recent: how long a conversation is taken to be as this process left it, unless its next commit says otherwise.
+        alone_after: commits of this process to a conversation, none of another's between, before it is taken so.
         seen: tags of other documents kept in a conversation's document before the oldest are let go.
     """
 
@@ -46,6 +48,8 @@ class Limits:
     ledger_age: float = 600.0
     activities: int = 50_000
     replies: int = 262_144
+    recent: float = 10.0
+    alone_after: int = 2
     seen: int = 64
 
     @property

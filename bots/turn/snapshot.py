@@ -9,7 +9,6 @@ memory", JACM 1993). The deciders of undo notes are loaded along, so notes are j
 from __future__ import annotations
 
 import dataclasses
-import functools
 from typing import TYPE_CHECKING
 
 from bots.copies import copy_of
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from bots.turn.conversation import Conversation
+    from bots.turn.envelope import Note
     from bots.turn.runtime import Runtime
     from storage.contract import DocumentStore, JsonObject
 
@@ -46,13 +46,18 @@ class Redelivered:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What a turn runs on. It stays as it is; what the turn makes of it goes to `commit`."""
+    """What a turn runs on. It stays as it is; what the turn makes of it goes to `commit`.
+
+    Attributes:
+        is_recent: whether the conversation's document was not loaded: `commit` finds out if it is still that version.
+    """
 
     store: DocumentStore
     runtime: Runtime
     conversation_key: str
     activity_id: str | None
     view: View
+    is_recent: bool = False
 
     @property
     def documents(self) -> dict[str, JsonObject | None]:
@@ -78,6 +83,7 @@ async def begin(
     *,
     received: float,
     runtime: Runtime,
+    recent: Conversation | None = None,
 ) -> Snapshot | Redelivered:
     """Load the documents of a turn.
 
@@ -90,24 +96,32 @@ async def begin(
         received: when this delivery arrived, on the clock `runtime.monotonic`; the same for each of its
         attempts.
         runtime: clocks, waiting, names, bounds.
+        recent: the conversation's document as a turn of this process has left it, if that is probably the latest.
 
     Raises `StorageUnavailable` when the storage does not answer, when the documents do not hold still within
     the bounds, or when the delivery is so old that its activity could be handled and forgotten: the channel
     must be told to try again. Raises `StateDecodeError` for a document that cannot be read.
     """
     keys = tuple(dict.fromkeys(key for key in other_keys if key != conversation_key))
+
+    def forgotten(note: Note, decider: Conversation) -> bool:
+        return forgets(store, runtime.wall(), note, decider)
+
+    if recent is not None and ledger.find(recent.ledger, activity_id) is None:
+        view = View.parse(conversation_key, keys, (), await store.load(keys) if keys else {}, forgotten, own=recent)
+        if view.vouched_for():
+            _refuse(conversation_key, view, received, runtime)
+            return Snapshot(store, runtime, conversation_key, activity_id, view, is_recent=True)
     deciders: tuple[str, ...] = ()
     before: Mapping[str, str | None] | None = None
     patience = runtime.limits.patience
     for _ in range(runtime.limits.loads):
         found = await store.load([conversation_key, *keys, *deciders])
-        forgotten = functools.partial(forgets, store, runtime.wall())
         view = View.parse(conversation_key, keys, deciders, found, forgotten)
         entry = ledger.find(view.own.ledger, activity_id)
         if entry is not None:
             return Redelivered(store, runtime, conversation_key, view.own, entry.txn, entry.reply_list())
-        _refuse_old(conversation_key, received, runtime)
-        _refuse_full(conversation_key, view, runtime)
+        _refuse(conversation_key, view, received, runtime)
         snapshot = Snapshot(store, runtime, conversation_key, activity_id, view)
         if view.vouched_for():
             return snapshot
@@ -129,13 +143,10 @@ def held_still(store: DocumentStore, before: Mapping[str, str | None] | None, vi
     return store.transactional or before == view.versions()
 
 
-def _refuse_old(conversation_key: str, received: float, runtime: Runtime) -> None:
+def _refuse(conversation_key: str, view: View, received: float, runtime: Runtime) -> None:
     # After the load: whoever read the ledger this early would have found the entry of an earlier delivery.
     if runtime.monotonic() - received > runtime.limits.replay_age:
         raise StorageUnavailable(f"{conversation_key!r}: the turn took too long to be tried again")
-
-
-def _refuse_full(conversation_key: str, view: View, runtime: Runtime) -> None:
     if ledger.is_full(view.own.ledger, runtime.wall(), runtime.limits):
         limits = runtime.limits
         raise StorageUnavailable(

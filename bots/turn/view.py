@@ -67,11 +67,14 @@ class View:
         deciders: Sequence[str],
         found: Mapping[str, Document],
         forgets: Callable[[Note, Conversation], bool],
+        own: Conversation | None = None,
     ) -> View:
-        """Raises `StateDecodeError` for a document that is not what it should be."""
+        """What `found` says, and of the conversation's document `own`, if that is given.
+
+        Raises `StateDecodeError` for a document that is not what it should be."""
         view = cls(
             own_key,
-            parse_conversation(own_key, found.get(own_key)),
+            own or parse_conversation(own_key, found.get(own_key)),
             {key: parse_document(key, found.get(key)) for key in keys},
             {key: parse_conversation(key, found.get(key)) for key in deciders},
             tuple(key for key in (own_key, *keys) if key in found and found[key].due),

@@ -12,6 +12,7 @@ from tests.exploration.turns import Turn
 # In conversation C with the user's document D: both changed, only one of them, or none.
 both, another, third = (Turn(name, "C", ("D",), ("C", "D")) for name in "abt")
 only_c = Turn("c", "C", ("D",), ("C",))
+again = Turn("d", "C", ("D",), ("C",))
 reader = Turn("r", "C", ("D",))
 failing = Turn("x", "C", ("D",), ("C", "D"), raises=True)
 # The same user in conversation B.
@@ -32,6 +33,11 @@ CASES: Final[dict[str, Case]] = {
     "one activity twice at one replica": Case(((both, (0, 0)),), BEFORE),
     "a bot that raises beside another turn, a fault": Case(((failing, (0,)), (only_c, (1,))), BEFORE, faults=1),
     "a reader, a fault": Case(((only_c, (0,)), (reader, (1,))), BEFORE, faults=1),
+    "to another replica and back, to read": Case(((only_c, (0,)), (again, (1,)), (reader, (0,))), BEFORE, sleeps=0),
+    "to another replica and back, to write": Case(((only_c, (0,)), (another, (1,)), (both, (0,))), BEFORE, sleeps=0),
+    "another conversation changes what a reader reads": Case(
+        ((only_c, (0,)), (elsewhere, (1,)), (reader, (0,))), (_p, _q), sleeps=0
+    ),
     "a slow turn, delivered again": Case(((only_c, (0, 1)),), BEFORE, times=SLOW),
     "a turn that is too slow": Case(((both, (0, 1)),), BEFORE, times=TOO_SLOW, sleeps=0),
 }
@@ -48,6 +54,9 @@ LARGE: Final[dict[str, Case]] = {
     ),
     "a bot that raises among three messages": Case(
         ((both, (0, 1)), (failing, (1,)), (another, (0,)), (reader, (1,))), BEFORE, faults=2, crashes=2
+    ),
+    "to another replica and back": Case(
+        ((only_c, (0,)), (both, (1,)), (again, (0, 1)), (reader, (0,))), BEFORE, faults=1, crashes=1
     ),
     "three messages of one conversation": Case(
         ((both, (0, 1)), (another, (1,)), (third, (0,))), BEFORE, faults=3, crashes=2

@@ -108,6 +108,15 @@ def tidied_before_the_commit() -> AbstractContextManager[Any]:
     return mock.patch.object(Attempt, "decide", hasty)
 
 
+def recent_taken_for_the_latest() -> AbstractContextManager[Any]:
+    """A turn that writes nothing takes the conversation as this process left it, whoever wrote since."""
+
+    async def trusting(_self: Attempt) -> bool:
+        return True
+
+    return mock.patch.object(Attempt, "is_latest", trusting)
+
+
 async def _acknowledging(context: TurnContext, error: Exception) -> None:
     """An `on_turn_error` that leaves nothing for the channel to deliver again, as the samples have it."""
     with contextlib.suppress(Exception):

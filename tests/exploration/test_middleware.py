@@ -62,6 +62,11 @@ BUGS: Final[dict[str, tuple[Callable[[], AbstractContextManager[Any]], str, Prog
     "sent replies sent again": (planted.nothing_remembered_of_what_was_sent, "a fault and a crash", Program()),
     "no queue": (planted.no_queue, "one activity twice at one replica", Program()),
     "no replay": (planted.no_replay, "two replicas", Program()),
+    "recent taken for the latest": (
+        planted.recent_taken_for_the_latest,
+        "to another replica and back, to read",
+        Program(),
+    ),
     "tidied before the commit": (planted.tidied_before_the_commit, "two replicas", Program()),
     "a failure acknowledged": (nullcontext, "a fault and a crash", planted.ACKNOWLEDGING),
     "a failed turn committed": (nullcontext, "a bot that raises beside another turn, a fault", planted.SWALLOWING),

@@ -58,6 +58,30 @@ async def test_a_turn_costs_one_load_and_one_save_and_one_more_where_it_changes_
     assert set(bench.storage.calls[0].keys) == {C, D}  # all in parallel
 
 
+async def test_a_conversation_that_stays_at_one_replica_is_not_loaded(bench: Bench) -> None:
+    replica = await bench.of(obedient)
+    for _ in range(3):
+        assert await replica.status(bench.message("conversation")) == 201
+    bench.storage.calls.clear()
+    assert await replica.status(bench.message("conversation")) == 201
+    assert [(call.operation, set(call.keys)) for call in bench.storage.calls] == [("load", {D}), ("save", {C})]
+    bench.storage.calls.clear()
+    assert await replica.status(bench.message("nothing")) == 201
+    assert [(call.operation, set(call.keys)) for call in bench.storage.calls] == [("load", {D}), ("load", {C})]
+
+
+@pytest.mark.parametrize("text", ["conversation", "nothing"])
+async def test_a_conversation_that_comes_back_from_another_replica_is_loaded_again(bench: Bench, text: str) -> None:
+    replica, other = await bench.of(obedient), await bench.of(obedient)
+    for _ in range(3):
+        assert await replica.status(bench.message("conversation")) == 201
+    assert await other.status(bench.message("conversation")) == 201
+    bench.connector.sent.clear()
+    assert await replica.status(bench.message(text)) == 201
+    expected = 5 if text == "conversation" else 4
+    assert (await bench.storage.states())[C]["count"] == expected
+
+
 async def test_a_redelivery_costs_one_load(bench: Bench) -> None:
     message = bench.message("user conversation")
     assert await (await bench.of(obedient)).status(message) == 201
