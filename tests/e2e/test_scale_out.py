@@ -29,6 +29,8 @@ SEED = int(os.environ.get("SCALE_OUT_SEED", "45"))
 PLANTED = Plan(SEED, messages=60, groups=2, again=0.3, patience=2)
 TWICE = replace(PLANTED, users=6, groups=1, again=1.0)  # each message to two replicas at once
 FEW_USERS = replace(PLANTED, messages=100, users=2, groups=6)  # each in many conversations at once
+RUNS = 4  # at most, until a fault is noticed
+PLACES = ("SQLITE_PATH", "BLOB_CONTAINER", "COSMOS_CONTAINER")
 
 COUNTED_AGAIN = r"counted \S+ \d times"
 WRONG_REPLY = "replied"
@@ -53,6 +55,18 @@ async def run(environment: Environment, start: Start, channel: Channel, plan: Pl
         await traffic.run()
     documents = await stored(Settings.from_env(environment), traffic)
     return Run(traffic, History(traffic.messages, documents, PARTS).violations(), replicas.logs)
+
+
+async def noticed(
+    symptom: str, environment: Environment, start: Start, channel: Channel, plan: Plan, fault: str
+) -> bool:
+    """Whether one of a few runs shows the fault: which turns meet is up to the machine."""
+    for number in range(RUNS):
+        places = {name: f"{environment[name]}{number}" for name in PLACES if name in environment}
+        judged = await run({**environment, **places, "STORAGE_CREATE": "true"}, start, channel, plan, fault)
+        if any(re.search(symptom, violation) for violation in judged.violations):
+            return True
+    return False
 
 
 def capricious(seed: int) -> Callable[[], Manner]:
@@ -101,8 +115,7 @@ async def test_fault_in_the_bot_is_noticed(
     fault: str, plan: Plan, symptom: str, machine: Environment, start: Start, channel: Channel, tmp_path: Path
 ) -> None:
     environment = machine | {"STATE_STORAGE": "sqlite", "SQLITE_PATH": str(tmp_path / "state.db")}
-    judged = await run(environment, start, channel, plan, fault)
-    assert any(re.search(symptom, violation) for violation in judged.violations)
+    assert await noticed(symptom, environment, start, channel, plan, fault)
 
 
 @pytest.mark.parametrize(
@@ -118,5 +131,4 @@ async def test_fault_in_the_bot_is_noticed(
 async def test_fault_on_a_service_without_transactions_is_noticed(
     durable_environment: Environment, fault: str, plan: Plan, symptom: str, start: Start, channel: Channel
 ) -> None:
-    judged = await run(durable_environment, start, channel, plan, fault)
-    assert any(re.search(symptom, violation) for violation in judged.violations)
+    assert await noticed(symptom, durable_environment, start, channel, plan, fault)
