@@ -6,7 +6,8 @@ again; so the process has to see first that it is alone with the conversation.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from bots.turn.remembered import Remembered
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from bots.turn.runtime import Runtime
 
 ROOM: Final = 1_000  # conversations
+LARGEST: Final = 16_384  # characters of state and ledger: so all together they take some tens of megabytes at most
 
 
 class _Left(NamedTuple):
@@ -41,7 +43,7 @@ class Recent:
         """Remember what a turn has committed."""
         key, limits, before = turn.conversation_key, self._runtime.limits, self._left.get(turn.conversation_key)
         row = before.row + 1 if before and before.etag == turn.snapshot.view.own.etag else 1
-        left = turn.conversation if row >= limits.alone_after else None
+        left = turn.conversation if row >= limits.alone_after and _is_small(turn.conversation) else None
         self._left[key] = _Left(turn.conversation.etag, left, self._runtime.monotonic(), row)
         while not self._is_fresh(next(iter(self._left.values()))):
             self._left.popitem(last=False)
@@ -52,3 +54,23 @@ class Recent:
 
     def _is_fresh(self, left: _Left) -> bool:
         return self._runtime.monotonic() - left.at <= self._runtime.limits.recent
+
+
+def _is_small(conversation: Conversation) -> bool:
+    ledger = conversation.ledger
+    known = sum(len(entry.replies or "") for entry in ledger.entries) + sum(
+        len(part.digests) for part in ledger.answered
+    )
+    return _left_of(LARGEST - known, conversation.state) > 0
+
+
+def _left_of(room: int, value: Any) -> int:
+    """What is left of `room` characters when `value` is in it; looks at no more than fits."""
+    if isinstance(value, str):
+        return room - len(value)
+    if isinstance(value, dict | list):
+        for item in chain(value, value.values()) if isinstance(value, dict) else value:
+            room = _left_of(room - 1, item)
+            if room <= 0:
+                break
+    return room - 1

@@ -48,7 +48,7 @@ class Limits:
     ledger_age: float = 600.0
     activities: int = 50_000
     replies: int = 262_144
-    recent: float = 10.0
+    recent: float = 60.0
     alone_after: int = 2
     seen: int = 64
 

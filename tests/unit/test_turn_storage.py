@@ -70,6 +70,18 @@ async def test_a_conversation_that_stays_at_one_replica_is_not_loaded(bench: Ben
     assert [(call.operation, set(call.keys)) for call in bench.storage.calls] == [("load", {D}), ("load", {C})]
 
 
+async def test_a_large_conversation_is_loaded_each_time_and_not_kept_in_memory(bench: Bench) -> None:
+    async def verbose(context: TurnContext, conversation: ConversationState, user: UserState) -> None:
+        await obedient(context, conversation, user)
+        await conversation.create_property("parts").set(context, [{"text": "x" * 1_000}] * 20)
+
+    replica = await bench.of(verbose)
+    for _ in range(4):
+        bench.storage.calls.clear()
+        assert await replica.status(bench.message("conversation")) == 201
+        assert set(bench.storage.calls[0].keys) == {C, D}
+
+
 @pytest.mark.parametrize("text", ["conversation", "nothing"])
 async def test_a_conversation_that_comes_back_from_another_replica_is_loaded_again(bench: Bench, text: str) -> None:
     replica, other = await bench.of(obedient), await bench.of(obedient)
