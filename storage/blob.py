@@ -26,12 +26,12 @@ from storage.keys import blob_key, blob_name, blob_prefixes, is_blob_digest
 from storage.limits import Limits
 from storage.local import may_create
 from storage.remote import OPENING, TIMEOUT, TOO_LARGE, Closable, RemoteStorage, Stored
+from storage.transport import new_transport
 
 _log: Final = logging.getLogger(__name__)
 _JSON: Final = ContentSettings(content_type="application/json")
 _PRECONDITION_FAILED: Final = {"BlobAlreadyExists", "ConditionNotMet", "TargetConditionNotMet"}
 _PAGE: Final = 1000  # blobs of a listing
-_CLIENT_OPTIONS: Final[dict[str, Any]] = {"retry_total": 0}  # `RemoteStorage` retries; the SDK would first wait 15 s
 SIZE_LIMIT: Final = 32 * 1024 * 1024  # bytes the SDK reads in one request; more, and a write may come in between
 
 
@@ -74,14 +74,14 @@ class BlobStorage(RemoteStorage):
         cls, connection_string: str, container: str, *, create: bool | None = None, **options: Any
     ) -> Self:
         """Build the client from an account's connection string; `create` None: on an emulator of this machine."""
-        service = BlobServiceClient.from_connection_string(connection_string, **_CLIENT_OPTIONS)
+        service = BlobServiceClient.from_connection_string(connection_string, **_client_options())
         return cls(service, container, create=may_create(create, service.url), **options)
 
     @classmethod
     def from_account_url(cls, account_url: str, container: str, *, create: bool | None = None, **options: Any) -> Self:
         """Build the client for the Entra identity that `DefaultAzureCredential` finds; `create` as above."""
         credential = DefaultAzureCredential()
-        service = BlobServiceClient(account_url, credential=credential, **_CLIENT_OPTIONS)
+        service = BlobServiceClient(account_url, credential=credential, **_client_options())
         return cls(service, container, create=may_create(create, service.url), credential=credential, **options)
 
     def __str__(self) -> str:
@@ -179,3 +179,8 @@ def _if_match(write: Write) -> dict[str, Any]:
 def _code(error: HttpResponseError) -> str:
     code = getattr(error, "error_code", None)
     return str(getattr(code, "value", code))
+
+
+def _client_options() -> dict[str, Any]:
+    # `RemoteStorage` retries; the SDK would first wait 15 s.
+    return {"retry_total": 0, "transport": new_transport()}

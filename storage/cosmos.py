@@ -29,6 +29,7 @@ from storage.keys import cosmos_id
 from storage.limits import EXACT, Limits, escaped_size
 from storage.local import is_loopback, may_create
 from storage.remote import OPENING, TIMEOUT, TOO_LARGE, Closable, RemoteStorage, Stored
+from storage.transport import new_transport
 
 _NO_SUCH_CONTAINER: Final = 1003  # substatus of a 404 that is not about the item
 _CONFLICTS: Final = (409, 412)
@@ -199,7 +200,8 @@ def _client_options(endpoint: str) -> dict[str, Any]:
     policy = ConnectionPolicy()
     policy.RetryOptions = type(policy.RetryOptions)(max_retry_attempt_count=0)
     # Emulators come with a certificate they signed themselves.
-    return {"connection_verify": not is_loopback(endpoint), "connection_policy": policy, "retry_total": 0}
+    verify = not is_loopback(endpoint)
+    return {"connection_verify": verify, "connection_policy": policy, "retry_total": 0, "transport": new_transport()}
 
 
 def _time_to_live(item: Mapping[str, Any]) -> int | None:
