@@ -126,6 +126,9 @@ async def _drop_database(settings: Settings) -> None:
         with suppress(ResourceNotFoundError):
             await client.delete_database(settings.cosmos_database)
     finally:
+        # The newest SDK asks after its endpoints in the background; closed meanwhile, it would leave a connection.
+        if background := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(background, timeout=5)
         await client.close()
 
 
