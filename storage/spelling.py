@@ -8,6 +8,8 @@ from typing import Any, Final, Self
 TAG: Final = "py/object"
 TYPE: Final = "py/type"
 REDUCE: Final = "py/reduce"
+STATE: Final = "py/state"
+ARGUMENTS: Final = "py/newargs"
 TUPLE: Final = "py/tuple"
 SET: Final = "py/set"
 BYTES: Final = "py/b64"
