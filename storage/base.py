@@ -28,12 +28,15 @@ class StateStorage(DocumentStore, Storage):
     Attributes:
         codec: the classes whose objects may be stored.
         largest_integer: the largest that the service keeps exactly.
+        stock_jsonpickle: the release that wrote what is read with references to shared values, 1 or 3, where that
+            makes a difference; None: such a document is refused. See `storage.references`.
     """
 
     largest_integer: ClassVar[int] = 2**63 - 1
 
     def __init__(self, expiry: Expiry = NEVER, clock: Callable[[], float] = time.time) -> None:
         self.codec = Codec(self.largest_integer)
+        self.stock_jsonpickle: int | None = None
         self._expiry = expiry
         self._clock = clock
 

@@ -106,7 +106,7 @@ class BlobStorage(RemoteStorage):
         found = await self._download(name)
         if found is None:
             return None
-        value = loads(found.text, key)
+        value = loads(found.text, key, self.stock_jsonpickle)
         document = Document(as_object(value.get("document"), key) if is_blob_digest(name) else value, found.etag)
         return Stored(document, found.written, self.life(key))
 

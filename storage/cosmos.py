@@ -137,7 +137,7 @@ class CosmosStorage(RemoteStorage):
                 raise
         if item.get("realId", key) != key:
             raise StateDecodeError(key, "realId", "the item is that of another key, which stock spells alike")
-        document = Document(as_object(item.get("document"), key), item["_etag"])
+        document = Document(as_object(item.get("document"), key, self.stock_jsonpickle), item["_etag"])
         life_changes = _time_to_live(item) != self.life(key)
         return Stored(document, item["_ts"], self._least_life(key, item), life_changes)
 

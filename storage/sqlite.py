@@ -91,7 +91,7 @@ class SqliteStorage(StateStorage):
         rows = await self._rows(list(names))
         now = self._clock()
         return {
-            key: Document(loads(value, key), etag, is_due(self.life(key), now - written))
+            key: Document(loads(value, key, self.stock_jsonpickle), etag, is_due(self.life(key), now - written))
             for key, value, etag, written in ((names[name], *row) for name, *row in rows)
             if not is_over(self.life(key), now - written)
         }

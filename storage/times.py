@@ -66,6 +66,14 @@ def read_timedelta(arguments: list[Any]) -> timedelta:
     return timedelta(*arguments)
 
 
+def is_zone(json: Any) -> bool:
+    """Whether this is the spelling of a zone that is read."""
+    try:
+        return _read_zone([json]) is not None
+    except (ValueError, OverflowError):
+        return False
+
+
 def _spelled(tag: str, packed: bytes, zone: list[Any]) -> dict[str, Any]:
     return {TAG: tag, "__reduce__": [{TYPE: tag}, [binascii.b2a_base64(packed, newline=False).decode(), *zone]]}
 

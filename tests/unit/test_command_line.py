@@ -129,6 +129,20 @@ class TestLooking:
         assert done.returncode == 1
 
 
+class TestStockReferences:
+    def test_check_names_what_two_releases_of_jsonpickle_mean_differently(self, storage: Storage, store: Any) -> None:
+        store({"a": {"x": [1], "y": [2], "z": {"py/id": 1}}, "b": {"x": [1], "z": {"py/id": 1}}})
+
+        done = storage("check", "--json")
+
+        [bad] = json.loads(done.stdout)["unreadable"]
+        assert (bad["key"], bad["where"], done.returncode) == ("a", "z", 1)
+        assert "STOCK_JSONPICKLE" in bad["reason"]
+        assert storage("check", STOCK_JSONPICKLE="1").returncode == 0
+        assert json.loads(storage("show", "a", STOCK_JSONPICKLE="1").stdout)["z"] == [2]
+        assert json.loads(storage("show", "a", STOCK_JSONPICKLE="3").stdout)["z"] == [1]
+
+
 class TestExport:
     def test_everything_is_one_json_array(self, storage: Storage, store: Any) -> None:
         store({"a": {"name": "Zoë"}, "b": {}})
