@@ -6,6 +6,7 @@ https://learn.microsoft.com/azure/bot-service/bot-builder-howto-v4-storage
 
 from __future__ import annotations
 
+import abc
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
@@ -42,6 +43,13 @@ class StateStorage(DocumentStore, Storage):
 
     def life(self, key: str) -> int | None:
         return self._expiry.life(key)
+
+    @abc.abstractmethod
+    async def text(self, key: str) -> bytes | None:
+        """Return what is stored as the document `key`, JSON or not, over or not; None where there is nothing.
+
+        It is for a person who mends what cannot be read. Raises `StorageUnavailable`.
+        """
 
     async def purge(self) -> None:
         """Overwrite what deleted documents leave behind, and remove those whose life is over, if that is left to us.

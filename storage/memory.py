@@ -61,6 +61,10 @@ class MemoryStorage(StateStorage):
             if stored
         }
 
+    async def text(self, key: str) -> bytes | None:
+        stored = self._documents.get(key)
+        return stored.text if stored else None
+
     @measured("save")
     async def save(self, writes: Mapping[str, Write]) -> dict[str, str]:
         now = self._clock()

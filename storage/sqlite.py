@@ -96,6 +96,10 @@ class SqliteStorage(StateStorage):
             if not is_over(self.life(key), now - written)
         }
 
+    async def text(self, key: str) -> bytes | None:
+        rows = await self._rows([row_key(key)])
+        return rows[0][1] if rows else None
+
     @measured("save")
     async def save(self, writes: Mapping[str, Write]) -> dict[str, str]:
         texts = {key: self._text(key, write.value) for key, write in writes.items() if write.value is not None}

@@ -137,6 +137,16 @@ async def test_what_could_run_code_or_is_no_state_is_refused_and_stays(
     assert error.where.startswith("UserProfile")
 
 
+async def test_the_text_of_what_cannot_be_read_is_there_for_a_person(storage: StateStorage, backend: str) -> None:
+    text = b'{"UserProfile": \xff' if backend in WHERE_JSON_IS_WRITTEN else b'["no object"]'
+    await raw.put(storage, USER, text)
+
+    with pytest.raises(StateDecodeError):
+        await storage.load([USER])
+    assert await storage.text(USER) == text
+    assert await storage.text(CONVERSATION) is None
+
+
 async def test_an_error_in_the_text_says_the_line_and_column(storage: StateStorage, backend: str) -> None:
     if backend not in WHERE_JSON_IS_WRITTEN:
         pytest.skip("the service keeps parsed JSON only")
