@@ -19,6 +19,7 @@ from storage.spelling import (
     TUPLE,
     Misfit,
     Unregistered,
+    converted,
     is_dunder,
     reduction,
 )
@@ -61,13 +62,7 @@ class Decoder:
         return self._items(value)
 
     def _items(self, items: list[Any]) -> list[Any]:
-        decoded: list[Any] = []
-        try:
-            for item in items:
-                decoded.append(self.decode(item))  # noqa: PERF401 - its length is the place of what is refused
-        except Misfit as misfit:
-            raise misfit.within(len(decoded)) from None
-        return decoded
+        return converted(items, self.decode)
 
     def _members(self, value: dict[str, Any]) -> Any:
         decoded: dict[str, Any] = {}

@@ -13,7 +13,19 @@ from storage import containers, times
 from storage.contract import JsonObject
 from storage.models import Model, is_storable
 from storage.scalars import SPELL
-from storage.spelling import ARGUMENTS, RESERVED, SET, TAG, TUPLE, Misfit, Undecoded, Unregistered, reduced, tag_of
+from storage.spelling import (
+    ARGUMENTS,
+    RESERVED,
+    SET,
+    TAG,
+    TUPLE,
+    Misfit,
+    Undecoded,
+    Unregistered,
+    converted,
+    reduced,
+    tag_of,
+)
 
 _CONTAINERS: Final[tuple[type, ...]] = (dict, list, tuple, set)
 
@@ -71,13 +83,7 @@ class Encoder:
             self._open.discard(id(value))
 
     def _items(self, value: list[Any]) -> list[Any]:
-        encoded: list[Any] = []
-        try:
-            for item in value:
-                encoded.append(self.encode(item))  # noqa: PERF401 - its length is the place of what is refused
-        except Misfit as misfit:
-            raise misfit.within(len(encoded)) from None
-        return encoded
+        return converted(value, self.encode)
 
     def _mapping(self, value: dict[Any, Any]) -> JsonObject:
         encoded: JsonObject = {}
