@@ -133,10 +133,7 @@ def read(codec: Codec, document: bytes | dict[str, Any], release: int | None = 3
     Where it is not, what was read must be writable, and come back.
     """
     try:
-        if isinstance(document, bytes):
-            value = loads(document, _KEY, release)
-        else:
-            value = as_object(document, _KEY, release)
+        value = loads(document, _KEY, release) if isinstance(document, bytes) else as_object(document, _KEY, release)
         state = codec.decode(value, _KEY)
     except StateDecodeError:
         return False
