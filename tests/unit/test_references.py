@@ -189,12 +189,11 @@ CLEAR: Final[list[tuple[str, dict[str, Any]]]] = [  # of jsonpickle 1, and of no
             "last": datetime(2028, 1, 2, tzinfo=UTC),
         },
     ),
-    (
-        f'{{"pair": {{"py/object": "{__name__}.Pair", "py/newargs": {{"py/tuple": [1, [1]]}}, '
-        '"py/seq": [1, {"py/id": 1}]}, "list": {"py/id": 1}}',
-        {"pair": Pair(1, [1]), "list": [1]},
-    ),
 ]
+OWN: Final = (
+    f'{{"pair": {{"py/object": "{__name__}.Pair", "py/newargs": {{"py/tuple": [1, [1]]}}, '
+    '"py/seq": [1, {"py/id": 1}]}, "list": {"py/id": 1}}'
+)
 # The same text of either: what each means by it, and the place where they differ.
 UNCLEAR: Final[list[tuple[str, dict[str, Any], dict[str, Any], str]]] = [
     (
@@ -232,6 +231,18 @@ def test_what_both_can_have_written_is_read_as_the_one_that_is_named_meant_it_an
     with pytest.raises(StateDecodeError, match="STOCK_JSONPICKLE") as in_value:
         as_object(json.loads(text), "k")
     assert (in_text.value.key, in_text.value.where) == (in_value.value.key, in_value.value.where) == ("k", place)
+
+
+def test_what_may_contain_itself_by_the_later_numbering_is_told_apart_by_nobody() -> None:
+    assert codec().decode(loads(OWN, "k", 1), "k") == {"pair": Pair(1, [1]), "list": [1]}
+    with pytest.raises(StateDecodeError, match="cannot contain itself"):
+        loads(OWN, "k", 3)
+    with pytest.raises(StateDecodeError, match="STOCK_JSONPICKLE"):
+        loads(OWN, "k")
+    cyclic = Node()
+    cyclic.left, cyclic.right = [1], cyclic
+    with pytest.raises(StateDecodeError, match="STOCK_JSONPICKLE"):
+        loads(jsonpickle.encode({"node": cyclic}), "k")
 
 
 def test_what_both_can_have_written_and_mean_the_same_by_is_read() -> None:
