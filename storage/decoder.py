@@ -69,6 +69,8 @@ class Decoder:
         for name, item in value.items():
             if name[:3] == RESERVED:
                 return self._special(value, name)
+            if not name.isascii():
+                _require_text(name)
             try:
                 decoded[name] = self.decode(item)
             except Misfit as misfit:

@@ -275,6 +275,14 @@ def test_other_shapes_are_refused_and_nothing_is_run(value: Any) -> None:
     assert not Plain.ran
 
 
+@pytest.mark.parametrize("name", ["\ud800", "a\udfff"])
+def test_a_key_that_is_no_text_is_refused(name: str) -> None:
+    ordered = {"py/reduce": [_OF, {"py/tuple": []}, None, None, {"py/tuple": [{"py/tuple": [name, 1]}]}]}
+    for value in (ordered, {name: 1}, {"py/object": "collections.defaultdict", name: 1}):
+        with pytest.raises(StateDecodeError, match="surrogate"):
+            codec().decode({"value": value}, "k")
+
+
 def test_nesting_without_end_is_refused_in_them_too() -> None:
     deep: Any = []
     for _ in range(2_000):
