@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 
-from config_values import BASE64, connection_string, flag, number, one_of, seconds, text, url
+from config_values import BASE64, connection_string, flag, number, one_of, release, seconds, text, url
 
 _ANY_TENANT: Final = "MultiTenant"
 _HOST: Final = r"[\w-]{1,63}(\.[\w-]{1,63})*|(?=(.*:){2})[\dA-Fa-f:.]+(%\w+)?"
@@ -52,6 +52,7 @@ class Settings:
     cosmos_container: str = "state"
     cosmos_key_suffix: str = ""
     cosmos_compatibility_mode: bool = False
+    stock_jsonpickle: int | None = None  # None: refuse what depends on it
     expire_conversation_days: int | None = None  # None: never
     expire_user_days: int | None = None
     expire_private_days: int | None = None
@@ -170,6 +171,7 @@ _VARIABLES: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "COSMOS_CONTAINER": ("cosmos_container", _COSMOS_NAME),
     "COSMOS_KEY_SUFFIX": ("cosmos_key_suffix", text(_KEY_SUFFIX, "1 to 100 characters, none of / \\ # ? * = ;")),
     "COSMOS_COMPATIBILITY_MODE": ("cosmos_compatibility_mode", flag),
+    "STOCK_JSONPICKLE": ("stock_jsonpickle", release),
     "EXPIRE_CONVERSATION_DAYS": ("expire_conversation_days", _days),
     "EXPIRE_USER_DAYS": ("expire_user_days", _days),
     "EXPIRE_PRIVATE_DAYS": ("expire_private_days", _days),

@@ -47,6 +47,10 @@ def number(least: int, most: int, expected: str) -> Callable[[str], int]:
     return parse
 
 
+def release(value: str) -> int:
+    return int(one_of("1", "3")(value))
+
+
 def seconds(least: float, most: float) -> Callable[[str], float]:
     def parse(value: str) -> float:
         if not (re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", value) and least <= float(value) <= most):

@@ -12,6 +12,7 @@ import enum
 import logging
 import types
 import typing
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import (
     Collection,
     Generator,
@@ -33,10 +34,11 @@ from pydantic_core import SchemaValidator, ValidationError, core_schema
 from storage.spelling import Misfit, tag_of
 
 _KNOWN: Final = {
-    *(Any, object, str, int, float, bool, type(None), bytes, list, dict, tuple, set),
+    *(Any, object, str, int, float, bool, type(None), bytes, list, dict, tuple, set, frozenset),
     *(datetime, date, time, timedelta, Decimal, UUID),
 }
-_CONTAINERS: Final = (list, dict, tuple, set, Sequence, MutableSequence, Mapping, MutableMapping, Collection)
+_COLLECTIONS: Final = (OrderedDict, Counter, defaultdict, deque)
+_CONTAINERS: Final = (list, dict, tuple, set, frozenset, Sequence, MutableSequence, Mapping, MutableMapping, Collection)
 _CONFIG: Final = ConfigDict(strict=True, arbitrary_types_allowed=True)
 
 _log = logging.getLogger(__name__)
@@ -120,6 +122,8 @@ def _checkable(hint: Any) -> Any:
         return Annotated[Iterable, _INSTANCE]
     if (origin or hint) in (Iterator, Generator):
         return Any  # nothing that can be stored is one
+    if origin in _COLLECTIONS:
+        return Annotated[origin, _INSTANCE]  # pydantic would make a copy that has lost its default or its length
     if origin in _CONTAINERS:
         return types.GenericAlias(origin, tuple(map(_checkable, arguments)))
     if not isinstance(hint, type) or isinstance(hint, types.GenericAlias) or hint in _KNOWN:
@@ -131,9 +135,14 @@ def _checkable(hint: Any) -> Any:
     return Annotated[hint, _INSTANCE] if hint.__module__ != "collections.abc" else hint
 
 
+def is_named_tuple(cls: type) -> bool:
+    """Whether `cls` is a tuple with names and nothing else: no attributes, which would not be stored."""
+    return issubclass(cls, tuple) and isinstance(getattr(cls, "_fields", None), tuple) and cls.__dictoffset__ == 0
+
+
 def _classes(hint: Any) -> Iterator[type]:
     if isinstance(hint, type) and not isinstance(hint, types.GenericAlias):
-        if dataclasses.is_dataclass(hint) or issubclass(hint, enum.Enum):
+        if dataclasses.is_dataclass(hint) or issubclass(hint, enum.Enum) or is_named_tuple(hint):
             yield hint
     else:
         for argument in typing.get_args(hint):

@@ -6,6 +6,7 @@ https://learn.microsoft.com/azure/bot-service/bot-builder-howto-v4-storage
 
 from __future__ import annotations
 
+import abc
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
@@ -28,17 +29,27 @@ class StateStorage(DocumentStore, Storage):
     Attributes:
         codec: the classes whose objects may be stored.
         largest_integer: the largest that the service keeps exactly.
+        stock_jsonpickle: the release that wrote what is read with references to shared values, 1 or 3, where that
+            makes a difference; None: such a document is refused. See `storage.references`.
     """
 
     largest_integer: ClassVar[int] = 2**63 - 1
 
     def __init__(self, expiry: Expiry = NEVER, clock: Callable[[], float] = time.time) -> None:
         self.codec = Codec(self.largest_integer)
+        self.stock_jsonpickle: int | None = None
         self._expiry = expiry
         self._clock = clock
 
     def life(self, key: str) -> int | None:
         return self._expiry.life(key)
+
+    @abc.abstractmethod
+    async def text(self, key: str) -> bytes | None:
+        """Return what is stored as the document `key`, JSON or not, over or not; None where there is nothing.
+
+        It is for a person who mends what cannot be read. Raises `StorageUnavailable`.
+        """
 
     async def purge(self) -> None:
         """Overwrite what deleted documents leave behind, and remove those whose life is over, if that is left to us.

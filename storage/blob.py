@@ -25,7 +25,8 @@ from storage.expiry import NEVER, Expiry
 from storage.keys import blob_key, blob_name, blob_prefixes, is_blob_digest
 from storage.limits import Limits
 from storage.local import may_create
-from storage.remote import OPENING, TIMEOUT, TOO_LARGE, Closable, RemoteStorage, Stored
+from storage.remote import TOO_LARGE, Closable, RemoteStorage, Stored
+from storage.service import OPENING, TIMEOUT
 from storage.transport import new_transport
 
 _log: Final = logging.getLogger(__name__)
@@ -106,9 +107,13 @@ class BlobStorage(RemoteStorage):
         found = await self._download(name)
         if found is None:
             return None
-        value = loads(found.text, key)
+        value = loads(found.text, key, self.stock_jsonpickle)
         document = Document(as_object(value.get("document"), key) if is_blob_digest(name) else value, found.etag)
         return Stored(document, found.written, self.life(key))
+
+    async def _load_text(self, key: str) -> bytes | None:
+        found = await self._download(blob_name(key))
+        return found.text if found else None
 
     async def _download(self, name: str) -> _Blob | None:
         async with self._asking("cannot be read"):

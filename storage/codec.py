@@ -125,10 +125,11 @@ def dumps(value: Mapping[str, Any], key: str) -> bytes:
         raise StateEncodeError(key, "the document", f"is not plain JSON: {error}") from error
 
 
-def loads(text: bytes | str, key: str) -> JsonObject:
+def loads(text: bytes | str, key: str, jsonpickle: int | None = None) -> JsonObject:
     """Return a stored document's value. Raises `StateDecodeError` where the text is not a JSON object.
 
-    So also for what JSON leaves open: a name twice in one object, half a surrogate pair, nesting without end.
+    So also for what JSON leaves open: a name twice in one object, half a surrogate pair, nesting without end; and for
+    references to shared values that depend on which release of `jsonpickle` wrote them, unless it is said.
     """
     try:
         data = text.encode() if isinstance(text, str) else text
@@ -137,30 +138,31 @@ def loads(text: bytes | str, key: str) -> JsonObject:
         reason, _, place = str(error).partition(" at line ")
         raise StateDecodeError(key, f"line {place}" if place else "", f"is not JSON: {reason}") from error
     # A slash may be escaped. A letter never is: then the decoder refuses the reference.
-    return _document(value, key, b"py/id" in data or b"py\\" in data)
+    return _document(value, key, jsonpickle, b"py/id" in data or b"py\\" in data)
 
 
-def as_object(value: Any, key: str) -> JsonObject:
+def as_object(value: Any, key: str, jsonpickle: int | None = None) -> JsonObject:
     """Return a document that the service's SDK has parsed, as `loads` does."""
-    return _document(value, key, has_references(value))
+    return _document(value, key, jsonpickle, has_references(value))
 
 
-def _document(value: Any, key: str, has_references: bool) -> JsonObject:
+def _document(value: Any, key: str, jsonpickle: int | None, has_references: bool) -> JsonObject:
     """Check that the document is an object; put shared values into their places; leave the ETag out.
 
     The stock storages write into `e_tag` the ETag that they had read, which is no state.
     """
     if not isinstance(value, dict):
         raise StateDecodeError(key, "", f"is not a JSON object but {type(value).__name__}")
+    document: JsonObject = value
     if has_references:
         try:
-            resolve(value)
+            document = resolve(document, jsonpickle)
         except Misfit as misfit:
             raise StateDecodeError(key, misfit.where(""), misfit.reason) from None
         except RecursionError:
             raise StateDecodeError(key, "", "is nested too deeply") from None
-    value.pop(E_TAG, None)
-    return value
+    document.pop(E_TAG, None)
+    return document
 
 
 def _root(value: Any) -> str:

@@ -7,7 +7,6 @@ https://learn.microsoft.com/azure/cosmos-db/nosql/database-transactions-optimist
 from __future__ import annotations
 
 import functools
-import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
@@ -20,15 +19,17 @@ from azure.cosmos.documents import ConnectionPolicy
 from azure.cosmos.exceptions import CosmosHttpResponseError, CosmosResourceExistsError
 from azure.identity.aio import DefaultAzureCredential
 
-from storage.codec import as_object, loads
-from storage.contract import ABSENT, Document, Write
+from storage.codec import loads
+from storage.contract import ABSENT, Write
 from storage.cosmos_account import NO_DEFAULT, PARTITION_PATH, check_partitions, check_reads, check_time_to_live
-from storage.errors import StateDecodeError, StorageConflict
+from storage.cosmos_item import document_text, envelope, item_size, least_life, stored
+from storage.errors import StorageConflict
 from storage.expiry import NEVER, Expiry
 from storage.keys import cosmos_id
-from storage.limits import EXACT, Limits, escaped_size
+from storage.limits import EXACT, Limits
 from storage.local import is_loopback, may_create
-from storage.remote import OPENING, TIMEOUT, TOO_LARGE, Closable, RemoteStorage, Stored
+from storage.remote import TOO_LARGE, Closable, RemoteStorage, Stored
+from storage.service import OPENING, TIMEOUT
 from storage.transport import new_transport
 
 _NO_SUCH_CONTAINER: Final = 1003  # substatus of a 404 that is not about the item
@@ -39,7 +40,7 @@ _PAGE: Final = 1000  # keys
 
 
 class CosmosStorage(RemoteStorage):
-    """Items `{"id", "realId", "document", "ttl"?}`, as the stock `CosmosDbPartitionedStorage` lays them out.
+    """Items in one container, laid out as `storage.cosmos_item` says.
 
     Args:
         client: the account's client; closed with the storage.
@@ -128,30 +129,28 @@ class CosmosStorage(RemoteStorage):
             await self._container.read()
 
     async def _load_one(self, key: str) -> Stored | None:
+        item = await self._item(key)
+        return stored(item, key, self.life(key), self.stock_jsonpickle) if item else None
+
+    async def _item(self, key: str) -> Mapping[str, Any] | None:
         item_id = self._id(key)
         async with self._asking("cannot be read"):
             try:
-                item = await self._container.read_item(item_id, item_id)
+                return await self._container.read_item(item_id, item_id)
             except CosmosHttpResponseError as error:
                 if _is_absent(error):
                     return None
                 raise
-        if item.get("realId", key) != key:
-            raise StateDecodeError(key, "realId", "the item is that of another key, which stock spells alike")
-        document = Document(as_object(item.get("document"), key), item["_etag"])
-        life_changes = _time_to_live(item) != self.life(key)
-        return Stored(document, item["_ts"], self._least_life(key, item), life_changes)
 
-    def _least_life(self, key: str, item: Mapping[str, Any]) -> int | None:
-        return min((each for each in (_time_to_live(item), self.life(key)) if each is not None), default=None)
+    async def _load_text(self, key: str) -> bytes | None:
+        item = await self._item(key)
+        return document_text(item) if item else None
 
     def _size(self, key: str, text: bytes) -> int:
-        envelope = json.dumps({**self._envelope(key), "document": 0}, separators=(",", ":"))
-        return len(envelope) - 1 + escaped_size(text)
+        return item_size(self._envelope(key), text)
 
     def _envelope(self, key: str) -> dict[str, Any]:
-        life = self.life(key)
-        return {"id": self._id(key), "realId": key} | ({} if life is None else {"ttl": life})
+        return envelope(self._id(key), key, self.life(key))
 
     async def _save_one(self, key: str, write: Write, text: bytes | None) -> str | None:
         async with self._asking("cannot be written"):
@@ -173,7 +172,8 @@ class CosmosStorage(RemoteStorage):
         found = self._container.query_items(query, parameters=parameters, max_item_count=_PAGE)
         async for item in self._paged(found.by_page()):
             key = item["realId"]
-            if self._id(key) == item["id"] and await self._lives(key, item["_ts"], self._least_life(key, item)):
+            life = least_life(item, self.life(key))
+            if self._id(key) == item["id"] and await self._lives(key, item["_ts"], life):
                 yield key
 
     async def _send(self, key: str, write: Write, text: bytes | None) -> str | None:
@@ -202,11 +202,6 @@ def _client_options(endpoint: str) -> dict[str, Any]:
     # Emulators come with a certificate they signed themselves.
     verify = not is_loopback(endpoint)
     return {"connection_verify": verify, "connection_policy": policy, "retry_total": 0, "transport": new_transport()}
-
-
-def _time_to_live(item: Mapping[str, Any]) -> int | None:
-    seconds = item.get("ttl")
-    return seconds if isinstance(seconds, int) and seconds > 0 else None  # -1: for ever
 
 
 def _if_match(write: Write) -> Mapping[str, Any]:

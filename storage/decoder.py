@@ -6,9 +6,23 @@ import math
 from collections.abc import Callable
 from typing import Any, Final
 
+from storage.containers import DEFAULTDICT, Parts, read_call, read_defaultdict
 from storage.models import Model
 from storage.scalars import READ_CALL, READ_OBJECT, read_bytes
-from storage.spelling import BYTES, REDUCE, RESERVED, SET, TAG, TUPLE, Misfit, Unregistered, is_dunder, reduction
+from storage.spelling import (
+    BYTES,
+    REDUCE,
+    RESERVED,
+    SET,
+    STATE,
+    TAG,
+    TUPLE,
+    Misfit,
+    Unregistered,
+    converted,
+    is_dunder,
+    reduction,
+)
 
 _NOT_THE_BOTS: Final = ("builtins.", "collections.", "pytz.")  # of which none can be registered
 _AS_IT_IS: Final = frozenset((bool, type(None)))
@@ -25,6 +39,7 @@ class Decoder:
     def __init__(self, model_of: Callable[[str], Model | None], largest: int) -> None:
         self._model_of = model_of
         self._largest = largest
+        self._parts = Parts(self._items, self._plain)
 
     def decode(self, value: Any) -> Any:
         kind = type(value)
@@ -47,19 +62,15 @@ class Decoder:
         return self._items(value)
 
     def _items(self, items: list[Any]) -> list[Any]:
-        decoded: list[Any] = []
-        try:
-            for item in items:
-                decoded.append(self.decode(item))  # noqa: PERF401 - its length is the place of what is refused
-        except Misfit as misfit:
-            raise misfit.within(len(decoded)) from None
-        return decoded
+        return converted(items, self.decode)
 
     def _members(self, value: dict[str, Any]) -> Any:
         decoded: dict[str, Any] = {}
         for name, item in value.items():
             if name[:3] == RESERVED:
                 return self._special(value, name)
+            if not name.isascii():
+                _require_text(name)
             try:
                 decoded[name] = self.decode(item)
             except Misfit as misfit:
@@ -76,16 +87,27 @@ class Decoder:
                 return _attempt(set, self._items(content))
             if name == BYTES:
                 return _attempt(read_bytes, content)
-            if name == REDUCE:
-                call = reduction(value)
-                if call:
-                    return self._call(*call)
+            if name == REDUCE and type(content) is list:
+                return self._call(value, content)
         raise Misfit(f"{name!r} is not read: it could run code")
 
-    def _call(self, tag: str, arguments: list[Any]) -> Any:
+    def _plain(self, value: dict[str, Any]) -> dict[str, Any]:
+        reserved = next((name for name in value if name[:3] == RESERVED), None)
+        if reserved:
+            raise Misfit(f"{reserved!r} is not read: it could run code")
+        members: dict[str, Any] = self._members(value)
+        return members
+
+    def _call(self, value: dict[str, Any], parts: list[Any]) -> Any:
+        tag, arguments = reduction(value) or ("", [])
         read = READ_CALL.get(tag)
         if read:
             return _attempt(read, arguments)
+        container = _attempt(lambda call: read_call(call, self._parts), parts)
+        if container is not None:
+            return container
+        if not tag:
+            raise Misfit(f"{REDUCE!r} is not read: it could run code")
         if len(arguments) != 1:
             raise Misfit(f"'py/reduce' of {tag} is not read: it could run code")
         model = self._registered(tag)
@@ -100,9 +122,18 @@ class Decoder:
         read = READ_OBJECT.get(tag)
         if read:
             return _attempt(read, value)
+        if tag == DEFAULTDICT:
+            return read_defaultdict(value, self._parts)
         model = self._registered(tag)
         if model.is_enum:
             raise Misfit(f"is not spelled as an enumeration, which {tag} is")
+        if model.is_tuple:
+            return model.build_tuple(self._items(_tuple_items(value)))
+        return self._built(value, model)
+
+    def _built(self, value: dict[str, Any], model: Model) -> Any:
+        if STATE in value:
+            value = {TAG: model.tag, **_state(value, model)}
         model.require_readable(value)
         attributes: dict[str, Any] = {}
         for name, item in value.items():
@@ -127,8 +158,34 @@ class Decoder:
 def _attempt(read: Callable[[Any], Any], content: Any) -> Any:
     try:
         return read(content)
+    except (Misfit, RecursionError):
+        raise
     except Exception as error:  # `_missing_` of an enumeration is the bot's code
         raise Misfit(str(error), told=f"is not what it is spelled as ({type(error).__name__})") from error
+
+
+def _tuple_items(value: dict[str, Any]) -> list[Any]:
+    """What a named tuple holds: its arguments, which jsonpickle repeats as its items."""
+    match value:
+        case {"py/newargs": {"py/tuple": list(items)} as arguments, **rest} if len(arguments) == 1:
+            repeated = rest.pop("py/seq", items)
+            if repeated == items and rest.pop(STATE, None) is None and rest.keys() == {TAG}:
+                return items
+    raise Misfit("is not a named tuple as jsonpickle spells one")
+
+
+def _state(value: dict[str, Any], model: Model) -> dict[str, Any]:
+    """The attributes of an object as jsonpickle 1 spells it on Python 3.11 and later: apart, with nothing beside."""
+    state: Any = value[STATE]
+    match state:
+        case {"py/tuple": [None | dict() as attributes, dict(slots)]} if len(state) == 1:  # of a class with `__slots__`
+            state = {**(attributes or {}), **slots}
+        case None:
+            state = {}
+    alone = len(value) == 2 and not model.has_own_state
+    if alone and isinstance(state, dict) and not any(name[:3] == RESERVED for name in state):
+        return state
+    raise Misfit(f"{STATE!r} is not read: it could run code")
 
 
 def _require_text(value: str) -> None:

@@ -9,11 +9,23 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
-from storage import times
+from storage import containers, times
 from storage.contract import JsonObject
 from storage.models import Model, is_storable
 from storage.scalars import SPELL
-from storage.spelling import RESERVED, SET, TAG, TUPLE, Misfit, Undecoded, Unregistered, reduced, tag_of
+from storage.spelling import (
+    ARGUMENTS,
+    RESERVED,
+    SET,
+    TAG,
+    TUPLE,
+    Misfit,
+    Undecoded,
+    Unregistered,
+    converted,
+    reduced,
+    tag_of,
+)
 
 _CONTAINERS: Final[tuple[type, ...]] = (dict, list, tuple, set)
 
@@ -29,6 +41,7 @@ class Encoder:
     def __init__(self, model_of: Callable[[type], Model | None], largest: int) -> None:
         self._model_of = model_of
         self._largest = largest
+        self._parts = containers.Parts(self._items, self._mapping)
         self._open: set[int] = set()  # the containers around the present value, to find cycles
 
     def encode(self, value: object) -> Any:
@@ -62,20 +75,15 @@ class Encoder:
                 return {TUPLE: self._items(value)}
             if kind is set:
                 return {SET: sorted(map(self.encode, value), key=json.dumps)}  # in an order of its own, always the same
-            return self._object(value, kind)
+            spell = containers.SPELL.get(kind)
+            return spell(value, self._parts) if spell else self._object(value, kind)
         except RecursionError:
             raise Misfit("is nested too deeply") from None
         finally:
             self._open.discard(id(value))
 
     def _items(self, value: list[Any]) -> list[Any]:
-        encoded: list[Any] = []
-        try:
-            for item in value:
-                encoded.append(self.encode(item))  # noqa: PERF401 - its length is the place of what is refused
-        except Misfit as misfit:
-            raise misfit.within(len(encoded)) from None
-        return encoded
+        return converted(value, self.encode)
 
     def _mapping(self, value: dict[Any, Any]) -> JsonObject:
         encoded: JsonObject = {}
@@ -102,7 +110,7 @@ class Encoder:
         if isinstance(value, enum.Enum):
             return self._member(value, model)
         if model:
-            return {TAG: model.tag, **self._mapping(model.attributes(value))}
+            return {TAG: model.tag, **self._content(value, model)}
         if isinstance(value, datetime):
             return times.spell_datetime(value)
         for scalar in (str, int, float):
@@ -114,6 +122,11 @@ class Encoder:
         if not is_storable(kind):
             raise Misfit(f"is a {tag_of(kind)}, which cannot be stored: convert it first")
         raise Unregistered(f"is a {tag_of(kind)}, which is not registered: storage.codec.register({kind.__name__})")
+
+    def _content(self, value: Any, model: Model) -> JsonObject:
+        if model.is_tuple:
+            return {ARGUMENTS: {TUPLE: self._items(value)}}
+        return self._mapping(model.attributes(value))
 
     def _member(self, value: enum.Enum, model: Model | None) -> Any:
         if model:

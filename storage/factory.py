@@ -21,7 +21,9 @@ def create_storage(settings: Settings, clock: Callable[[], float] = time.time) -
     if build is None:
         raise ValueError(f"unknown storage {settings.state_storage!r}; expected one of {', '.join(_BACKENDS)}")
     days = settings.expire_conversation_days, settings.expire_user_days, settings.expire_private_days
-    return build(settings, expiry=Expiry.of_days(*days), clock=clock)
+    storage = build(settings, expiry=Expiry.of_days(*days), clock=clock)
+    storage.stock_jsonpickle = settings.stock_jsonpickle
+    return storage
 
 
 def _sqlite(settings: Settings, **options: Any) -> StateStorage:

@@ -95,9 +95,10 @@ def blob_prefixes(prefix: str) -> list[str]:
     return [prefix, _BLOB_MARK] if plain else [_BLOB_MARK]
 
 
-def key_of_row(name: str) -> str:
-    """Return the key that `row_key` has spelled so."""
-    return _unmarked(name, _BLOB_MARK, sys.maxsize) or "" if name.startswith(_BLOB_MARK) else name
+def key_of_row(name: str) -> str | None:
+    """Return the key that `row_key` has spelled so, or None where it has not."""
+    key = _unmarked(name, _BLOB_MARK, sys.maxsize) if name.startswith(_BLOB_MARK) else name
+    return key if key is not None and row_key(key) == name else None
 
 
 def _utf8(text: str) -> bytes:

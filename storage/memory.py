@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final, NamedTuple
 
 from storage.base import StateStorage
 from storage.codec import dumps, loads
-from storage.contract import Document, Write
+from storage.contract import Document, JsonObject, Write
 from storage.expiry import NEVER, Expiry, is_due, is_over
 from storage.limits import Limits
 from storage.telemetry import measured
@@ -56,10 +56,14 @@ class MemoryStorage(StateStorage):
         now = self._clock()
         found = ((key, self._present(key, now)) for key in keys)
         return {
-            key: Document(loads(stored.text, key), stored.etag, is_due(self.life(key), now - stored.written))
+            key: Document(self._value(stored, key), stored.etag, is_due(self.life(key), now - stored.written))
             for key, stored in found
             if stored
         }
+
+    async def text(self, key: str) -> bytes | None:
+        stored = self._documents.get(key)
+        return stored.text if stored else None
 
     @measured("save")
     async def save(self, writes: Mapping[str, Write]) -> dict[str, str]:
@@ -87,6 +91,9 @@ class MemoryStorage(StateStorage):
         text = dumps(value, key)
         self._limits.check(key, value, text, len(text))
         return _Stored(text, uuid.uuid4().hex, now)
+
+    def _value(self, stored: _Stored, key: str) -> JsonObject:
+        return loads(stored.text, key, self.stock_jsonpickle)
 
     def _present(self, key: str, now: float) -> _Stored | None:
         stored = self._documents.get(key)

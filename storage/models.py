@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-from storage.annotations import Fields, annotated_classes
+from storage.annotations import Fields, annotated_classes, is_named_tuple
 from storage.spelling import Misfit, is_dunder, tag_of
 
 VERSION: Final = "schema_version"
@@ -30,8 +30,8 @@ Step = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def is_storable(cls: type) -> bool:
-    """Whether objects of `cls` can be stored: dataclasses, enumerations, and those whose state is their `__dict__`."""
-    if issubclass(cls, enum.Enum):
+    """Whether objects of `cls` can be stored: dataclasses, enumerations, named tuples, and what has a `__dict__`."""
+    if issubclass(cls, enum.Enum) or is_named_tuple(cls):
         return True
     if dataclasses.is_dataclass(cls):  # none that is a dict or an exception too, whose content would be lost
         return all(base is object or base.__flags__ & _MADE_BY_CLASS for base in cls.__mro__)
@@ -53,11 +53,13 @@ class Model:
     def __init__(self, cls: type[Any]) -> None:
         if not is_storable(cls):
             raise TypeError(
-                f"{tag_of(cls)} cannot be registered: expected a dataclass, an enumeration or a class with a __dict__"
+                f"{tag_of(cls)} cannot be registered: expected a dataclass, an enumeration, a named tuple or a class "
+                "with a __dict__"
             )
         self.cls = cls
         self.tag = tag_of(cls)
         self.is_enum = issubclass(cls, enum.Enum)
+        self.is_tuple = is_named_tuple(cls)
         self.former_names: tuple[str, ...] = () if self.is_enum else _former_names(cls)
         self._is_dataclass = dataclasses.is_dataclass(cls)
         self._fields = Fields(cls) if self._is_dataclass else None
@@ -66,6 +68,8 @@ class Model:
         self._defaults = {field.name: made for field in _fields_of(cls) if (made := _maker(field))}
         self._required = [each.name for each in _fields_of(cls) if each.init and each.name not in self._defaults]
         self.version = _default(cls, VERSION)
+        getstate = getattr(cls, "__getstate__", None)
+        self.has_own_state = getstate is not object.__getstate__ or hasattr(cls, "__setstate__")
         self._upgrades = _upgrades(cls, self.version)
 
     def attributes(self, value: Any) -> dict[str, Any]:
@@ -116,6 +120,14 @@ class Model:
             return self._built(attributes)
         except Exception as error:  # a factory of a default is the bot's code, and the class may be abstract
             raise Misfit(f"does not fit {self.tag}: {error}") from error
+
+    def build_tuple(self, items: list[Any]) -> Any:
+        """Return the named tuple of these items; fields that came later get their defaults. Raises `Misfit`."""
+        fields, defaults = self.cls._fields, self.cls._field_defaults
+        lacking = [name for name in fields[len(items) :] if name not in defaults]
+        if lacking or len(items) > len(fields):
+            raise Misfit(f"does not fit {self.tag}: it has {len(items)} items for {', '.join(fields)}")
+        return tuple.__new__(self.cls, (*items, *(defaults[name] for name in fields[len(items) :])))
 
     def _require_complete(self, attributes: Mapping[str, Any]) -> None:
         for name in self._required:

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import abc
-import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeVar
 
 from storage.base import StateStorage
 from storage.codec import dumps
 from storage.contract import ABSENT, Document, Write
-from storage.errors import StateDecodeError, StateEncodeError, StorageConflict, StorageError, StorageUnavailable
+from storage.errors import StateDecodeError, StateEncodeError, StorageConflict
 from storage.expiry import NEVER, Expiry, is_due, is_over
 from storage.limits import Limits
-from storage.retries import Budget, retried
-from storage.service_errors import TOO_MANY_REQUESTS, reason, retry_after, status_of
+from storage.service import TIMEOUT, Service
 from storage.side_by_side import side_by_side
 from storage.telemetry import measured
 
 T = TypeVar("T")
 
 TOO_LARGE: Final = 413  # HTTP status
-TIMEOUT: Final = 4.0  # seconds for an operation with its retries: a turn's load, note and commit fit in 12
-OPENING: Final = 10.0  # seconds at start-up, where connections and the identity's token are new
 
 
 class Closable(Protocol):
@@ -54,8 +50,7 @@ class RemoteStorage(StateStorage):
 
     Args:
         clients: closed with the storage, in this order. They must not retry by themselves.
-        timeout: seconds for an operation with its retries; a single request has half of that, so that one that
-            hangs on a dead connection can go out again on another.
+        timeout: seconds for an operation with its retries; see `Service`.
         limits: of one document.
         expiry, clock: as for every `StateStorage`.
     """
@@ -73,8 +68,8 @@ class RemoteStorage(StateStorage):
         super().__init__(expiry, clock)
         self._clients = clients
         self._limits = limits
-        self._timeout = timeout
-        self._budget = Budget()
+        self._service = Service(self, timeout)
+        self._asking = self._service.asking
 
     @abc.abstractmethod
     async def _open(self) -> None:
@@ -85,6 +80,10 @@ class RemoteStorage(StateStorage):
         """Read one document; None where the service says that it does not exist."""
 
     @abc.abstractmethod
+    async def _load_text(self, key: str) -> bytes | None:
+        """Read one document's text; None as above."""
+
+    @abc.abstractmethod
     async def _save_one(self, key: str, write: Write, text: bytes | None) -> str | None:
         """Apply one write, whose value's JSON is `text`; return the new ETag, or None for a delete."""
 
@@ -93,13 +92,16 @@ class RemoteStorage(StateStorage):
         """The bytes that the service is sent, and counts, for a document whose JSON is `text`."""
 
     async def open(self) -> None:
-        await retried(self._open, _retry_after, budget=self._budget, seconds=OPENING)
+        await self._service.opened(self._open)
 
     @measured("load")
     async def load(self, keys: Iterable[str]) -> dict[str, Document]:
         unique = list(dict.fromkeys(keys))
         found = await side_by_side([partial(self._find, key) for key in unique])
         return {key: document for key, document in zip(unique, found, strict=True) if document}
+
+    async def text(self, key: str) -> bytes | None:
+        return await self._service.asked(lambda: self._load_text(key))
 
     @measured("save")
     async def save(self, writes: Mapping[str, Write]) -> dict[str, str]:
@@ -160,34 +162,11 @@ class RemoteStorage(StateStorage):
 
     async def _load_again(self, key: str) -> Stored | None:
         """`_load_one`, with retries."""
-        return await self._retried(lambda: self._load_one(key))
+        return await self._service.asked(lambda: self._load_one(key))
 
     async def _save_again(self, key: str, write: Write, text: bytes | None) -> str | None:
-        """`_save_one`, with retries. A conflict after a try without an answer may be with that very try."""
-        unanswered: Exception | None = None
-
-        async def attempt() -> str | None:
-            nonlocal unanswered
-            try:
-                return await self._save_one(key, write, text)
-            except StorageConflict as conflict:
-                if unanswered is None:
-                    raise
-                reason = f"{self}: whether {key!r} was written is not known: a try was not answered, the next refused"
-                raise StorageUnavailable(reason) from conflict
-            except StorageUnavailable as error:
-                if status_of(error.__cause__) != TOO_MANY_REQUESTS:
-                    unanswered = error
-                raise
-
-        return await self._retried(attempt)
-
-    async def _retried(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        try:
-            async with asyncio.timeout(self._timeout):
-                return await retried(attempt, _retry_after, budget=self._budget, seconds=self._timeout)
-        except TimeoutError as error:
-            raise StorageUnavailable(f"{self}: no answer within {self._timeout:g} s") from error
+        """`_save_one`, with retries."""
+        return await self._service.written(key, lambda: self._save_one(key, write, text))
 
     async def aclose(self) -> None:
         async with AsyncExitStack() as closing:  # one that fails to close keeps no other open
@@ -196,24 +175,3 @@ class RemoteStorage(StateStorage):
 
     def _too_large(self, key: str, text: bytes | None) -> StateEncodeError:  # definite: it would be refused again
         return StateEncodeError(key, "the document", f"is larger than {self} takes: {len(text or b'')} bytes")
-
-    @asynccontextmanager
-    async def _asking(self, what: str, seconds: float | None = None) -> AsyncIterator[None]:
-        """Bound a request in time (None: half an operation's); raise `StorageUnavailable` for what the SDK lets out.
-
-        More than its own errors: an AttributeError for an answer in another form, say. The rest is caught inside.
-        """
-        seconds = seconds or self._timeout / 2
-        try:
-            async with asyncio.timeout(seconds):
-                yield
-        except StorageError:
-            raise
-        except TimeoutError as error:
-            raise StorageUnavailable(f"{self} {what}: no answer within {seconds:g} s") from error
-        except Exception as error:
-            raise StorageUnavailable(f"{self} {what}: {reason(error)}") from error
-
-
-def _retry_after(error: Exception) -> float | None:
-    return retry_after(error.__cause__) if isinstance(error, StorageUnavailable) else None

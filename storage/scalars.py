@@ -6,6 +6,7 @@ The spellings are the stock codec's. Each is data of one known shape; what has a
 from __future__ import annotations
 
 import binascii
+import cmath
 import uuid
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
@@ -13,10 +14,11 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from storage import times
-from storage.spelling import BYTES, TAG, reduced
+from storage.spelling import ARGUMENTS, BYTES, STATE, TAG, TUPLE, Misfit, reduced
 
 _UUID: Final = "uuid.UUID"
 _DECIMAL: Final = "decimal.Decimal"
+_COMPLEX: Final = "builtins.complex"
 
 
 def _spell_uuid(value: uuid.UUID) -> dict[str, Any]:
@@ -44,6 +46,25 @@ def _read_decimal(arguments: list[Any]) -> Decimal:
     raise ValueError("is not a decimal number as jsonpickle spells one")
 
 
+def _spell_complex(value: complex) -> dict[str, Any]:
+    if not cmath.isfinite(value):
+        raise Misfit(f"is not a finite number: {value!r}")
+    return {TAG: _COMPLEX, ARGUMENTS: {TUPLE: [value.real, value.imag]}}
+
+
+def _read_complex(json: dict[str, Any]) -> complex:
+    arguments = json.get(ARGUMENTS)
+    # jsonpickle 1 on Python 3.11 adds an empty state.
+    if json.keys() - {STATE} == {TAG, ARGUMENTS} and json.get(STATE) is None and isinstance(arguments, dict):
+        match arguments.get(TUPLE):
+            case [real, imag] if len(arguments) == 1 and {type(real), type(imag)} <= {float, int}:
+                # An integer, where a service that keeps numbers as doubles answers 1 for 1.0.
+                value = complex(real, imag)
+                if cmath.isfinite(value):
+                    return value
+    raise ValueError("is not a complex number as jsonpickle spells one")
+
+
 def _spell_bytes(value: bytes) -> dict[str, Any]:
     return {BYTES: binascii.b2a_base64(value, newline=False).decode()}
 
@@ -66,6 +87,7 @@ SPELL: Final[dict[type, Callable[[Any], dict[str, Any]]]] = {
     uuid.UUID: _spell_uuid,
     Decimal: _spell_decimal,
     bytes: _spell_bytes,
+    complex: _spell_complex,
 }
 # By the name in "py/object", from the whole value; by the name in "py/reduce", from the arguments. They raise
 # ValueError or OverflowError.
@@ -74,6 +96,7 @@ READ_OBJECT: Final[dict[str, Callable[[dict[str, Any]], Any]]] = {
     times.DATE: times.read_date,
     times.TIME: times.read_time,
     _UUID: _read_uuid,
+    _COMPLEX: _read_complex,
 }
 READ_CALL: Final[dict[str, Callable[[list[Any]], Any]]] = {
     times.TIMEDELTA: times.read_timedelta,

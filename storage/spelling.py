@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Self
 
 TAG: Final = "py/object"
 TYPE: Final = "py/type"
 REDUCE: Final = "py/reduce"
+STATE: Final = "py/state"
+ARGUMENTS: Final = "py/newargs"
 TUPLE: Final = "py/tuple"
 SET: Final = "py/set"
 BYTES: Final = "py/b64"
@@ -48,6 +51,17 @@ class Misfit(Exception):
 
 class Unregistered(Misfit):
     """Raised for a class that nobody has registered."""
+
+
+def converted(items: Iterable[Any], convert: Callable[[Any], Any]) -> list[Any]:
+    """Return what `convert` returns of each. Raises what it raises; a `Misfit` gets the place."""
+    done: list[Any] = []
+    try:
+        for item in items:
+            done.append(convert(item))  # noqa: PERF401 - its length is the place of what is refused
+    except Misfit as misfit:
+        raise misfit.within(len(done)) from None
+    return done
 
 
 def is_dunder(name: object) -> bool:

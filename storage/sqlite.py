@@ -91,10 +91,14 @@ class SqliteStorage(StateStorage):
         rows = await self._rows(list(names))
         now = self._clock()
         return {
-            key: Document(loads(value, key), etag, is_due(self.life(key), now - written))
+            key: Document(loads(value, key, self.stock_jsonpickle), etag, is_due(self.life(key), now - written))
             for key, value, etag, written in ((names[name], *row) for name, *row in rows)
             if not is_over(self.life(key), now - written)
         }
+
+    async def text(self, key: str) -> bytes | None:
+        rows = await self._rows([row_key(key)])
+        return rows[0][1] if rows else None
 
     @measured("save")
     async def save(self, writes: Mapping[str, Write]) -> dict[str, str]:
@@ -118,7 +122,7 @@ class SqliteStorage(StateStorage):
             now = self._clock()
             for name, written in page:
                 key = key_of_row(name)
-                if key.startswith(prefix) and not is_over(self.life(key), now - written):
+                if key is not None and key.startswith(prefix) and not is_over(self.life(key), now - written):
                     yield key
             page = await self._page(page[-1][0])
 
@@ -172,8 +176,8 @@ class SqliteStorage(StateStorage):
         query = "SELECT key, written FROM documents WHERE key > ? ORDER BY key LIMIT ?"
         rows = list(await connection.execute_fetchall(query, (self._swept_to, _SWEEP_ROWS)))
         self._swept_to = rows[-1][0] if len(rows) == _SWEEP_ROWS else ""
-        over = [name for name, written in rows if is_over(self.life(key_of_row(name)), now - written)]
-        await remove(connection, over)
+        keys = ((key_of_row(name), name, now - written) for name, written in rows)
+        await remove(connection, [name for key, name, age in keys if key is not None and is_over(self.life(key), age)])
 
     async def _purge(self) -> None:
         try:

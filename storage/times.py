@@ -4,8 +4,8 @@
 
 The bytes of a datetime are year (2), month, day, hour, minute, second and microsecond (3), big-endian; a date has the
 first four, a time the last six. The zone is missing for a naive one. A zone that is neither an offset nor an IANA name
-is stored as its offset at that time. The zones that the SDK gives to activities (isodate's) are read as the same
-offsets. Other shapes are refused, not run.
+is stored as its offset at that time. The zones that the SDK gives to activities (isodate's) and those of pytz are read
+as the same offsets. Other shapes are refused, not run.
 """
 
 from __future__ import annotations
@@ -64,6 +64,14 @@ def read_timedelta(arguments: list[Any]) -> timedelta:
     if len(arguments) != 3 or any(type(part) is not int for part in arguments):
         raise ValueError("is not days, seconds and microseconds")
     return timedelta(*arguments)
+
+
+def is_zone(json: Any) -> bool:
+    """Whether this is the spelling of a zone that is read."""
+    try:
+        return _read_zone([json]) is not None
+    except (ValueError, OverflowError):
+        return False
 
 
 def _spelled(tag: str, packed: bytes, zone: list[Any]) -> dict[str, Any]:
@@ -146,12 +154,36 @@ def _isodate(json: Any) -> tzinfo | None:
 
 def _named(json: Any) -> tzinfo | None:
     match json:
-        case {"py/reduce": [{"py/function": "zoneinfo.ZoneInfo._unpickle"}, {"py/tuple": [str(name), 0 | 1 | bool()]}]}:
-            try:
-                return ZoneInfo(name)
-            except (LookupError, ValueError, OSError) as error:  # not known; malformed; a folder or too long
-                raise ValueError(f"is in the zone {name!r}, which this machine does not know") from error
+        # jsonpickle 1 does not find the name of the class's module, and cannot read what it then writes.
+        case {
+            "py/reduce": [
+                {"py/function": "zoneinfo.ZoneInfo._unpickle" | "None.ZoneInfo._unpickle"},
+                {"py/tuple": [str(name), 0 | 1 | bool()]},
+            ]
+        }:
+            return _iana(name)
     return None
+
+
+def _pytz(json: Any) -> tzinfo | None:
+    """A zone of pytz, which at a point in time is an offset (and stays that in sums, as pytz's own does)."""
+    match json:
+        case {"py/reduce": [{"py/function": "pytz._UTC"}, {"py/tuple": []}]}:
+            return UTC
+        case {"py/reduce": [{"py/function": "pytz.FixedOffset"}, {"py/tuple": [int(minutes)]}]}:
+            return timezone(timedelta(minutes=minutes))
+        case {"py/reduce": [{"py/function": "pytz._p"}, {"py/tuple": [str(), int(seconds), int(), str()]}]}:
+            return timezone(timedelta(seconds=seconds))
+        case {"py/reduce": [{"py/function": "pytz._p"}, {"py/tuple": [str(name)]}]}:  # that has had one offset only
+            return _iana(name)
+    return None
+
+
+def _iana(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (LookupError, ValueError, OSError) as error:  # not known; malformed; a folder or too long
+        raise ValueError(f"is in the zone {name!r}, which this machine does not know") from error
 
 
 def _length(json: Any) -> timedelta:
@@ -162,4 +194,4 @@ def _length(json: Any) -> timedelta:
 
 
 _UTC: Final = [reduced("datetime.timezone", spell_timedelta(timedelta(0)))]
-_ZONES: Final[tuple[Callable[[Any], tzinfo | None], ...]] = (_offset, _isodate, _named)
+_ZONES: Final[tuple[Callable[[Any], tzinfo | None], ...]] = (_offset, _isodate, _named, _pytz)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 import sys
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
@@ -14,7 +15,7 @@ from storage.base import StateStorage
 from storage.cli import report
 from storage.cli.changing import check, delete, upgrade
 from storage.cli.export import entry, export
-from storage.cli.output import JsonArray, as_json, count, parsed, progress, say, spelled
+from storage.cli.output import JsonArray, as_json, count, parsed, progress, say, spelled, visible
 from storage.cli.person import find
 from storage.cli.reading import Found, each, read
 from storage.cli.record import TURN
@@ -102,10 +103,24 @@ async def _list_person(storage: StateStorage, user: str, as_data: bool) -> int:
 
 @cli.command()
 @click.argument("keys", metavar="KEY...", nargs=-1, required=True, type=parsed)
+@click.option("--raw", is_flag=True, help="The bytes that are stored of one KEY, which need not be JSON: to mend it.")
 @_JSON
-def show(keys: tuple[str, ...], as_data: bool) -> int:
+def show(keys: tuple[str, ...], raw: bool, as_data: bool) -> int:
     """Show documents as they are stored. Needs to know none of their classes."""
-    return on_storage(lambda storage: _show(storage, keys, as_data))
+    if raw and (as_data or len(keys) > 1):
+        raise click.UsageError("--raw goes with one KEY, and without --json")
+    return on_storage(lambda storage: _show_raw(storage, keys[0]) if raw else _show(storage, keys, as_data))
+
+
+async def _show_raw(storage: StateStorage, key: str) -> int:
+    text = await storage.text(key)
+    if text is None:
+        raise Problem(f"no document {spelled(key)}")
+    if sys.stdout.isatty():
+        click.echo(visible(text.decode(errors="backslashreplace")))
+    else:
+        click.echo(text, nl=False)
+    return 0
 
 
 async def _show(storage: StateStorage, keys: tuple[str, ...], as_data: bool) -> int:
@@ -113,8 +128,12 @@ async def _show(storage: StateStorage, keys: tuple[str, ...], as_data: bool) -> 
     for key in keys:
         if key not in found or found[key].error:
             click.echo(f"{found[key].error if key in found else f'no document {spelled(key)}'}", err=True)
-        elif as_data:
-            click.echo(as_json(entry(found[key])))
+        if key not in found:
+            continue
+        if as_data:
+            click.echo(as_json(await entry(storage, found[key])))
+        elif found[key].error:
+            click.echo(f"its text, as it is stored: show --raw {shlex.quote(spelled(key))}", err=True)
         else:
             _show_one(found[key])
     return 0 if all(key in found and found[key].document for key in keys) else FOUND_PROBLEMS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import sys
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -14,7 +15,7 @@ import click
 from storage.base import StateStorage
 from storage.cli import report
 from storage.cli.output import JsonArray, as_json, count, parsed, progress, say, spelled
-from storage.cli.person import Kept, find
+from storage.cli.person import find
 from storage.cli.reading import Found, each
 from storage.cli.session import FOUND_PROBLEMS, CannotRunError, Problem, on_storage, person_named
 
@@ -64,7 +65,7 @@ async def _of_keys(storage: StateStorage, keys: tuple[str, ...], prefix: str) ->
     missing = dict.fromkeys(keys)
     async for found in each(storage, _given(keys) if keys else storage.keys(prefix)):
         missing.pop(found.key, None)
-        yield entry(found)
+        yield await entry(storage, found)
     for key in missing:
         yield {"key": key, "error": f"no document {spelled(key)}"}
 
@@ -79,25 +80,29 @@ async def _of_person(storage: StateStorage, user: str) -> AsyncIterator[dict[str
     kept = await find(storage, person)
     if not kept.found:
         raise Problem(f"nothing is kept about {spelled(str(person))}")
-    for item in entries(kept):
-        yield item
+    for found in (*kept.own, *kept.alone):
+        yield await entry(storage, found)
+    for key, others in {**kept.shared, **kept.said_to_others}.items():
+        yield {"key": key, "shared_with": others}
     async for found in each(storage, _given(kept.said)):
-        yield entry(found)
+        yield await entry(storage, found)
     say(*report.what_nobody_knows(kept), err=True)
 
 
-def entry(found: Found) -> dict[str, Any]:
-    """A document as it is exported: key, ETag and value, or why there is no value."""
+async def entry(storage: StateStorage, found: Found) -> dict[str, Any]:
+    """A document as it is exported: key, ETag and value; or why there is no value, and the text that is stored."""
     if found.document is None:
-        return {"key": found.key, "error": str(found.error)}
+        return {"key": found.key, "error": str(found.error), **_as_stored(await storage.text(found.key))}
     return {"key": found.key, "etag": found.document.etag, "value": found.document.value}
 
 
-def entries(kept: Kept) -> Iterator[dict[str, Any]]:
-    """What is exported of a person, beside what they said: everything of theirs, and the keys of what is shared."""
-    yield from map(entry, (*kept.own, *kept.alone))
-    for key, others in {**kept.shared, **kept.said_to_others}.items():
-        yield {"key": key, "shared_with": others}
+def _as_stored(text: bytes | None) -> dict[str, str]:
+    if text is None:
+        return {}
+    try:
+        return {"text": text.decode()}
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(text).decode()}
 
 
 class Writer:

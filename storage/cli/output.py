@@ -15,6 +15,13 @@ import click
 # What a terminal would obey or hide instead of showing it. In JSON text they occur in strings only.
 _INVISIBLE: Final = re.compile("[\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 
+_CONTROL: Final = re.compile(rf"[\x00-\x08\x0b-\x1f]|{_INVISIBLE.pattern}")  # lines and tabs are to be obeyed
+
+
+def visible(text: str) -> str:
+    """Return any text for a terminal: what it would obey or hide is spelled as in JSON."""
+    return _CONTROL.sub(lambda found: json.dumps(found[0])[1:-1], text)
+
 
 def as_json(value: object, *, indent: int | None = None) -> str:
     """Return readable JSON in one line, or indented."""

@@ -16,6 +16,7 @@ from azure.cosmos.aio import CosmosClient
 from config import Settings
 from storage import ABSENT, ANY, Document, StateStorage, StorageConflict, StorageUnavailable, Write, create_storage
 from storage.expiry import Expiry
+from storage.keys import key_of_row
 from storage.memory import MemoryStorage
 from storage.sqlite import SqliteStorage
 from tests.conftest import Connect
@@ -185,12 +186,14 @@ class TestSqlite:
         settings = Settings(sqlite_path=str(tmp_path / "state.db"), expire_user_days=1)
         async with create_storage(settings, clock) as storage:
             await write(storage, *(f"test/users/{at}" for at in range(500)), OTHER)
+            # These are spelled otherwise in the file, before and behind all others.
+            await write(storage, "~test/users/x", "test/users/\ud800", "test/users/~\udfff/", "~", "\ud800")
             clock.days = 1.1
             for _ in range(4):
                 clock.days += 0.001
                 await write(storage, CONVERSATION)
         rows = sqlite3.connect(tmp_path / "state.db").execute("SELECT key FROM documents").fetchall()
-        assert {key for (key,) in rows} == {CONVERSATION, OTHER}
+        assert {key_of_row(name) for (name,) in rows} == {CONVERSATION, OTHER, "~", "\ud800"}
 
     async def test_purged_it_holds_nothing_of_what_is_over_or_was_deleted(self, tmp_path: Path, clock: Clock) -> None:
         settings = Settings(sqlite_path=str(tmp_path / "state.db"), expire_user_days=1)

@@ -60,7 +60,8 @@ VALUES: Final[dict[str, Any]] = {  # that are JSON
     "a module": {"py/mod": "os/os"},
     "an object of another class": {"py/object": "subprocess.Popen", "args": ["touch", "owned"]},
     "a class that is no text": {"py/object": ["subprocess.Popen"]},
-    "a state": {"py/object": PROFILE, "py/state": {"name": "Ada"}},
+    "a state": {"py/object": PROFILE, "py/state": ["Ada"]},
+    "a state beside attributes": {"py/object": PROFILE, "py/state": {"name": "Ada"}, "name": "Eve"},
     "arguments": {"py/object": PROFILE, "py/newargs": {"py/tuple": [1]}},
     "a class of its own": {"py/object": PROFILE, "__class__": {"py/type": "subprocess.Popen"}},
     "a dict of its own": {"py/object": PROFILE, "name": "Ada", "__dict__": {}},
@@ -134,6 +135,16 @@ async def test_what_could_run_code_or_is_no_state_is_refused_and_stays(
 ) -> None:
     error = await refuses(storage, backend, json.dumps({"other": 1, "UserProfile": value}).encode())
     assert error.where.startswith("UserProfile")
+
+
+async def test_the_text_of_what_cannot_be_read_is_there_for_a_person(storage: StateStorage, backend: str) -> None:
+    text = b'{"UserProfile": \xff' if backend in WHERE_JSON_IS_WRITTEN else b'["no object"]'
+    await raw.put(storage, USER, text)
+
+    with pytest.raises(StateDecodeError):
+        await storage.load([USER])
+    assert await storage.text(USER) == text
+    assert await storage.text(CONVERSATION) is None
 
 
 async def test_an_error_in_the_text_says_the_line_and_column(storage: StateStorage, backend: str) -> None:

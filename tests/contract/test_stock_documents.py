@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter, OrderedDict, defaultdict, deque
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 import pytest
+import pytz
 
 from config import Settings
 from storage import ABSENT, StateDecodeError, StateStorage, StorageUnavailable, Write, create_storage
@@ -64,6 +67,32 @@ async def test_what_was_written_here_is_read_and_updated_by_stock(pair: tuple[St
 
     again = (await ours.read([key]))[key]
     assert (again["n"], again["profile"]) == (2, Profile("Ada", ["x"]))
+
+
+VALUES = {
+    "frozen": frozenset([1, "a"]),
+    "ordered": OrderedDict(b=[1], a=2),
+    "counted": Counter("aab"),
+    "queue": deque([1, {"x": 2}], 3),
+    "grouped": defaultdict(list, a=[1]),
+    "number": 1 + 2j,
+    "at": pytz.timezone("Europe/Berlin").localize(datetime(2026, 7, 2)),
+}
+
+
+async def test_values_that_are_no_plain_json_go_to_and_fro(pair: tuple[StateStorage, Any]) -> None:
+    ours, theirs = pair
+    shared = VALUES["queue"]
+    await theirs.write({"k": {**VALUES, "again": [shared], "e_tag": "*"}})
+
+    item = (await ours.read(["k"]))["k"]
+    etag = item.pop("e_tag")
+    assert item == {**VALUES, "again": [shared]}
+    await ours.write({"k": item | {"e_tag": etag}})
+
+    back = (await theirs.read(["k"]))["k"]
+    assert {name: type(back[name]) for name in VALUES} == {name: type(value) for name, value in VALUES.items()}
+    assert {name: back[name] for name in VALUES} == VALUES
 
 
 async def test_the_etag_that_stock_leaves_in_the_text_is_no_state(pair: tuple[StateStorage, Any]) -> None:

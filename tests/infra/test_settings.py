@@ -25,6 +25,7 @@ NOT_IN_PRODUCTION = {
     "MAX_REQUEST_BYTES": "its default is the channels'",
     "MicrosoftAppPassword": "a key; for a registration of one's own only",
     "SQLITE_PATH": "on one machine's disk",
+    "STOCK_JSONPICKLE": "of a container that a stock bot used",
     "TURN_TIMEOUT": "its default is the channels'",
     "STORAGE_TIMEOUT": "its default fits into the turn's",
     "REPLY_TIMEOUT": "its default is the channels'",

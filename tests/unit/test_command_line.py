@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import pty
@@ -126,7 +127,54 @@ class TestLooking:
         assert json.loads(done.stdout) == {"n": 1}
         assert done.stderr.splitlines()[0] == "no document none"
         assert "'bad'" in done.stderr
+        assert "show --raw bad" in done.stderr
         assert done.returncode == 1
+
+    @pytest.mark.parametrize("text", [b"", b'{"name": "Ad', b'{"name": "\xff\x1b[31m"}\r\n', "ü{}".encode("utf-16")])
+    def test_the_bytes_of_a_document_are_shown_as_they_are_stored(
+        self, file: Path, tmp_path: Path, text: bytes
+    ) -> None:
+        with sqlite3.connect(file) as database:
+            database.execute("INSERT INTO documents VALUES ('bad', CAST(? AS TEXT), 'e')", (text,))
+        database.close()
+
+        def run(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+            command = [sys.executable, "-W", "error", "-m", "storage", *arguments]
+            return subprocess.run(command, env=environment(file), cwd=tmp_path, capture_output=True, check=False)
+
+        shown = run("show", "--raw", "bad")
+        [exported] = json.loads(run("export").stdout)
+        told = json.loads(run("show", "--json", "bad").stdout)
+
+        assert (shown.stdout, shown.stderr, shown.returncode) == (text, b"", 0)
+        assert exported == told
+        assert exported["key"] == "bad"
+        assert "is not JSON" in exported["error"]
+        stored = exported["text"].encode() if "text" in exported else base64.b64decode(exported["base64"])
+        assert stored == text
+
+    def test_raw_is_for_one_key_that_is_there(self, storage: Storage, store: Any) -> None:
+        store({"good": {"n": 1}, "other": {}})
+
+        assert storage("show", "--raw", "good").stdout == '{"n": 1}'
+        assert storage("show", "--raw", "good", "other").returncode == 2
+        assert storage("show", "--raw", "--json", "good").returncode == 2
+        gone = storage("show", "--raw", "none")
+        assert (gone.stdout, gone.stderr, gone.returncode) == ("", "Error: no document none\n", 1)
+
+
+class TestStockReferences:
+    def test_check_names_what_two_releases_of_jsonpickle_mean_differently(self, storage: Storage, store: Any) -> None:
+        store({"a": {"x": [1], "y": [2], "z": {"py/id": 1}}, "b": {"x": [1], "z": {"py/id": 1}}})
+
+        done = storage("check", "--json")
+
+        [bad] = json.loads(done.stdout)["unreadable"]
+        assert (bad["key"], bad["where"], done.returncode) == ("a", "z", 1)
+        assert "STOCK_JSONPICKLE" in bad["reason"]
+        assert storage("check", STOCK_JSONPICKLE="1").returncode == 0
+        assert json.loads(storage("show", "a", STOCK_JSONPICKLE="1").stdout)["z"] == [2]
+        assert json.loads(storage("show", "a", STOCK_JSONPICKLE="3").stdout)["z"] == [1]
 
 
 class TestExport:
@@ -164,7 +212,7 @@ class TestExport:
         done = storage("export", "a", "bad", "none")
 
         a, bad, none = json.loads(done.stdout)
-        assert (a["value"], bad.keys(), none.keys()) == ({"n": 1}, {"key", "error"}, {"key", "error"})
+        assert (a["value"], bad.keys(), none.keys()) == ({"n": 1}, {"key", "error", "text"}, {"key", "error"})
         assert done.returncode == 1
 
 

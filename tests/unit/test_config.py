@@ -73,6 +73,7 @@ VALID: list[tuple[dict[str, str], str, Any]] = [
     ({"COSMOS_CONTAINER": "x" * 255}, "cosmos_container", "x" * 255),
     ({"COSMOS_KEY_SUFFIX": "-bot.2"}, "cosmos_key_suffix", "-bot.2"),
     ({"COSMOS_COMPATIBILITY_MODE": "true"}, "cosmos_compatibility_mode", True),
+    ({"STOCK_JSONPICKLE": "1"}, "stock_jsonpickle", 1),
     ({"EXPIRE_CONVERSATION_DAYS": "1"}, "expire_conversation_days", 1),
     ({"EXPIRE_USER_DAYS": "24855"}, "expire_user_days", 24_855),
     ({"EXPIRE_PRIVATE_DAYS": "30"}, "expire_private_days", 30),

@@ -228,14 +228,14 @@ def test_dataclasses_of_every_kind_come_back(cls: Any) -> None:
     assert made.decode(made.encode(cls(1), "k"), "k") == cls(1)
 
 
-@pytest.mark.parametrize("name", ["__class__", "__dict__", "__init__", "py/state", "py/seq", "py/newargs"])
+@pytest.mark.parametrize("name", ["__class__", "__dict__", "__init__", "py/seq", "py/newargs", "py/initargs"])
 def test_no_attribute_reaches_behind_an_object(name: str) -> None:
     for tag in ("Profile", "Plain"):
         with pytest.raises(StateDecodeError, match="could run code"):
             codec().decode({"py/object": f"{__name__}.{tag}", name: {}}, "k")
 
 
-@pytest.mark.parametrize("value", [Color, len, lambda: 1, Plain, object(), type, frozenset(), range(3), 1j])
+@pytest.mark.parametrize("value", [Color, len, lambda: 1, Plain, object(), type, range(3), bytearray()])
 def test_what_is_no_data_is_refused_when_it_is_written(value: Any) -> None:
     with pytest.raises(StateEncodeError, match=r"'k' at UserProfile\.anything"):
         codec().encode({"UserProfile": Profile(anything=value)}, "k")
@@ -353,14 +353,14 @@ def test_a_dataclass_that_is_a_container_too_cannot_be_registered() -> None:
         Codec().register(Basket)
 
 
-@pytest.mark.parametrize("value", [frozenset(), len, object(), range(3), Basket()])
+@pytest.mark.parametrize("value", [bytearray(), len, object(), range(3), Basket()])
 def test_what_cannot_be_registered_is_refused_without_advice_to_register_it(value: Any) -> None:
     with pytest.raises(StateEncodeError) as refused:
         codec().encode({"x": value}, "k")
     assert "register(" not in str(refused.value)
 
 
-@pytest.mark.parametrize("tag", ["collections.OrderedDict", "collections.Counter", "builtins.frozenset"])
+@pytest.mark.parametrize("tag", ["collections.OrderedDict", "collections.ChainMap", "builtins.bytearray"])
 def test_what_stock_wrote_of_a_class_that_cannot_be_registered_is_refused_by_name_only(tag: str) -> None:
     with pytest.raises(StateDecodeError, match=tag) as refused:
         codec().decode({"x": {"py/object": tag}}, "k")

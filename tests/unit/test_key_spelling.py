@@ -188,3 +188,7 @@ class TestRowKeys:
     @given(key=KEYS)
     def test_they_tell_their_key(self, key: str) -> None:
         assert key_of_row(row_key(key)) == key
+
+    @pytest.mark.parametrize("name", ["~zz", "~~7", "~~61", "~~FF", "~ "])
+    def test_what_no_key_is_spelled_as_tells_none(self, name: str) -> None:
+        assert key_of_row(name) is None
