@@ -52,7 +52,7 @@ class Settings:
     cosmos_container: str = "state"
     cosmos_key_suffix: str = ""
     cosmos_compatibility_mode: bool = False
-    stock_jsonpickle: int | None = None  # None: refuse what depends on it
+    stock_jsonpickle: int | None = None  # None: the bot reads as 3, the tools refuse what depends on it
     expire_conversation_days: int | None = None  # None: never
     expire_user_days: int | None = None
     expire_private_days: int | None = None

@@ -16,6 +16,7 @@ from botbuilder.core import Storage
 from storage.codec import E_TAG, Codec
 from storage.contract import ANY, DocumentStore, Expect, Write
 from storage.expiry import NEVER, Expiry
+from storage.numbering import NEW
 from storage.spelling import TAG
 
 
@@ -37,7 +38,7 @@ class StateStorage(DocumentStore, Storage):
 
     def __init__(self, expiry: Expiry = NEVER, clock: Callable[[], float] = time.time) -> None:
         self.codec = Codec(self.largest_integer)
-        self.stock_jsonpickle: int | None = None
+        self.stock_jsonpickle: int | None = NEW
         self._expiry = expiry
         self._clock = clock
 

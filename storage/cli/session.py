@@ -54,6 +54,7 @@ async def _run(settings: Settings, work: Callable[[StateStorage], Awaitable[T]])
     async with AsyncExitStack() as stack:
         try:
             storage = create_storage(settings)
+            storage.stock_jsonpickle = settings.stock_jsonpickle  # unset: here a person can be asked
             async with asyncio.timeout(OPEN_SECONDS):
                 await stack.enter_async_context(storage)
         except ValueError as error:  # its text may hold a secret: an SDK repeats what it cannot parse

@@ -22,7 +22,7 @@ async def both_on_blob(blob_settings: Settings) -> AsyncIterator[tuple[StateStor
         blob_settings.blob_container, connection_string=blob_settings.blob_connection_string
     )
     theirs = stock.BlobStorage(settings)
-    async with create_storage(replace(blob_settings, stock_jsonpickle=3)) as ours:
+    async with create_storage(blob_settings) as ours:
         yield ours, theirs
     # It cannot be closed, and a container's client does not close what it shares with the service's.
     await theirs._BlobStorage__container_client._pipeline._transport._transport.close()
@@ -50,7 +50,6 @@ async def both_on_cosmos(
         cosmos_settings,
         cosmos_key_suffix=key_suffix,
         cosmos_compatibility_mode=compatibility_mode,
-        stock_jsonpickle=3,  # that is the installed one
     )
     async with create_storage(settings) as ours:
         yield ours, theirs
