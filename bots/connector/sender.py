@@ -77,7 +77,7 @@ class ReplySender(AsyncHTTPSender[Any, Any]):
                 raise _PassingError(answer)
             return answer
 
-        host = self._hosts.of(url.authority)
+        host = self._hosts.of(url.raw_authority)
         try:
             with host.waited_for():
                 async with asyncio.timeout(self._timeout):
