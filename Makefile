@@ -10,7 +10,7 @@ MINUTES := 3
 SIDE_BY_SIDE := --numprocesses 2 --dist loadfile
 PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help run chat test test-newest fuzz soak lock lint emulators demo-restart demo-scale-out bench clean
+.PHONY: help run chat test test-newest fuzz soak lock lint emulators demo-restart demo-scale-out bench bench-curves clean
 
 help:
 	@echo "make run            the bot, and a page to talk to it: http://localhost:3978/"
@@ -24,6 +24,7 @@ help:
 	@echo "make emulators      Azurite and a Cosmos DB server in the foreground, without Docker"
 	@echo "make demo-restart   watch the bot survive kill -9"
 	@echo "make bench          turns a second, beside the stock SDK, its successor and a bare handler"
+	@echo "make bench-curves   the same against load, size of state and idle conversations, as a picture"
 	@echo "make demo-scale-out watch three replicas and a burst of messages, beside the stock storages"
 
 run: $(VENV)/.run
@@ -61,6 +62,9 @@ demo-scale-out: $(VENV)/.dev
 
 bench: $(VENV)/.dev $(PEERS)/.dev
 	@$(VENV)/bin/python -m demos.bench --peers $(PEERS)/bin/python $(ARGS)
+
+bench-curves: $(VENV)/.dev $(PEERS)/.dev
+	@$(VENV)/bin/python -m demos.bench.curves --peers $(PEERS)/bin/python $(ARGS)
 
 clean:
 	rm -rf $(VENV) $(NEWEST) $(CHECKERS) $(PEERS) infra/local/node_modules tests/clients/node_modules

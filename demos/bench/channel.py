@@ -12,7 +12,7 @@ import json
 import time
 import uuid
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -65,7 +65,7 @@ class Channel:
     async def round(
         self,
         port: int,
-        conversations: list[str],
+        conversations: Sequence[str],
         *,
         at_once: int,
         seconds: float = 0.0,
@@ -133,7 +133,7 @@ class _Talk:
     """One round of conversations."""
 
     def __init__(
-        self, channel: Channel, names: list[str], seconds: float, text: str, channel_id: str, token: str
+        self, channel: Channel, names: Sequence[str], seconds: float, text: str, channel_id: str, token: str
     ) -> None:
         self._idle = deque(names)
         self._once = not seconds

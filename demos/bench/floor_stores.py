@@ -65,7 +65,8 @@ class _Sqlite:
 
     async def load(self, keys: Iterable[str]) -> dict[str, Held]:
         wanted = tuple(keys)
-        rows = await self._reader.execute_fetchall("SELECT key, value, etag FROM documents WHERE key IN (?, ?)", wanted)
+        some = "SELECT key, value, etag FROM documents WHERE key IN (?, ?)"
+        rows = await self._reader.execute_fetchall(some, (wanted[0], wanted[-1]))
         return dict.fromkeys(wanted, Held(None, None)) | {key: Held(json.loads(text), etag) for key, text, etag in rows}
 
     async def save(self, documents: Mapping[str, Held]) -> dict[str, str]:

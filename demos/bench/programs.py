@@ -1,4 +1,7 @@
-"""The bots that are compared, each as a process: `python -m demos.bench.programs ours|stock|floor ordinary|both`."""
+"""The bots that are compared, each as a process: `python -m demos.bench.programs ours|stock|floor WORKLOAD`.
+
+Workloads are "ordinary" and "both", and "laden", which the floor does not have.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,10 @@ def main(program: str, workload: str) -> int:
 
         return floor.main(workload)
     from bots import StateManagementBot
+    from demos.bench.laden_bot import LadenBot
     from demos.counter import CounterBot
 
-    bot = {"ordinary": StateManagementBot, "both": CounterBot}[workload]
+    bot = {"ordinary": StateManagementBot, "both": CounterBot, "laden": LadenBot}[workload]
     if program == "stock":
         from demos import stock
 

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ from infra.local.bot_process import BotProcess, running
 
 ROOT: Final = Path(__file__).parents[2]
 REPLIES: Final = {"ordinary": 3, "both": 1}
-_SETUP: Final = {"ordinary": ("hello", "Ada"), "both": ("hello",)}  # the sample asks for the name first
+SETUP: Final = {"ordinary": ("hello", "Ada"), "both": ("hello",)}  # the sample asks for the name first
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,6 +61,11 @@ class Measured:
         """Turns a second."""
         return len(self.traffic.waits) / self.traffic.seconds
 
+    @property
+    def cpu_of_a_turn(self) -> float:
+        """Seconds of CPU that a turn took."""
+        return self.cpu / len(self.traffic.waits)
+
     def percentile(self, share: float) -> float:
         """Return the seconds in which that share of the messages was acknowledged."""
         waits = sorted(self.traffic.waits)
@@ -70,28 +75,28 @@ class Measured:
 class Contest:
     """Entrants that run; `contest` starts them."""
 
-    def __init__(self, channel: Channel, workload: str, conversations: int) -> None:
+    def __init__(self, channel: Channel, bots: Mapping[Entrant, BotProcess]) -> None:
         self._channel = channel
-        self._workload = workload
-        self._names = [f"{workload}-{number}" for number in range(conversations)]
-        self._bots: dict[Entrant, BotProcess] = {}
+        self._bots = bots
 
-    async def enter(self, entrant: Entrant, bot: BotProcess) -> None:
-        """Introduce every user to a bot."""
-        self._bots[entrant] = bot
-        for text in _SETUP[self._workload]:
-            traffic = await self._round(entrant, at_once=8, text=text)
-            if traffic.refused:
-                raise RuntimeError(f"{entrant.name} refused {traffic.refused} messages: {bot.log[-2000:]}")
+    async def hear(self, conversations: Sequence[str], *texts: str, at_once: int = 8) -> None:
+        """Let all conversations say each text to every bot. Raises RuntimeError where one is refused."""
+        for entrant, bot in self._bots.items():
+            for text in texts:
+                traffic = await self._round(entrant, conversations, at_once=at_once, text=text)
+                if traffic.refused:
+                    raise RuntimeError(f"{entrant.name} refused {traffic.refused} messages: {bot.log[-2000:]}")
 
-    async def measure(self, *, at_once: int, rounds: int, seconds: float) -> dict[str, Measured]:
-        """Return what was seen of each, by name."""
+    async def measure(
+        self, conversations: Sequence[str], *, at_once: int, rounds: int, seconds: float
+    ) -> dict[str, Measured]:
+        """Let the conversations, and no others, talk; return what was seen of each bot, by name."""
         found = {entrant: Measured() for entrant in self._bots}
         for number in range(rounds):
             order = list(self._bots)[:: -1 if number % 2 else 1]
             for entrant in order:
                 before = await self._used(entrant)
-                found[entrant].traffic.add(await self._round(entrant, at_once=at_once, seconds=seconds))
+                found[entrant].traffic.add(await self._round(entrant, conversations, at_once=at_once, seconds=seconds))
                 after = await self._used(entrant)
                 found[entrant].cpu += after["cpu"] - before["cpu"]
                 found[entrant].peak = after["peak"]
@@ -99,10 +104,10 @@ class Contest:
                     found[entrant].requests = (found[entrant].requests or 0) + after["requests"] - before["requests"]
         return {entrant.name: measured for entrant, measured in found.items()}
 
-    async def _round(self, entrant: Entrant, **options: Any) -> Traffic:
+    async def _round(self, entrant: Entrant, conversations: Sequence[str], **options: Any) -> Traffic:
         port = int(self._bots[entrant].url.rsplit(":", 1)[1].split("/")[0])
         return await self._channel.round(
-            port, self._names, channel_id=entrant.channel_id, token=entrant.token, **options
+            port, conversations, channel_id=entrant.channel_id, token=entrant.token, **options
         )
 
     async def _used(self, entrant: Entrant) -> dict[str, Any]:
@@ -118,22 +123,24 @@ class Contest:
 
 
 @asynccontextmanager
-async def contest(
-    channel: Channel, entrants: list[Entrant], workload: str, folder: Path, conversations: int
-) -> AsyncIterator[Contest]:
-    """Run the entrants until the block ends, each in a folder of its own, every user known to each."""
+async def contest(channel: Channel, entrants: list[Entrant], workload: str, folder: Path) -> AsyncIterator[Contest]:
+    """Run the entrants until the block ends, each in a folder of its own."""
     async with AsyncExitStack() as stack:
-        found = Contest(channel, workload, conversations)
+        bots = {}
         for entrant in entrants:
             place = folder / entrant.name.replace(" ", "-")
             place.mkdir(parents=True, exist_ok=True)
             environment = {**entrant.environment, "PYTHONPATH": str(ROOT), "HOST": "127.0.0.1", "PORT": "0"}
             python, *program = entrant.command
-            bot = await stack.enter_async_context(
+            bots[entrant] = await stack.enter_async_context(
                 running(environment, place, python=python, program=[*program, workload])
             )
-            await found.enter(entrant, bot)
-        yield found
+        yield Contest(channel, bots)
+
+
+def conversations(name: str, numbers: int | range) -> list[str]:
+    """Return the names of as many conversations, or of those numbers."""
+    return [f"{name}-{number}" for number in (range(numbers) if isinstance(numbers, int) else numbers)]
 
 
 def python_module(module: str, *arguments: str, python: str = sys.executable) -> tuple[str, ...]:

@@ -1,0 +1,68 @@
+"""The bench of curves: what it asks of its arguments, the state that it measures with, and the picture."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from demos.bench import curves
+from demos.bench.laden_bot import history
+from demos.bench.runs import ROOT
+
+PEERS = ROOT / ".venv-bench/bin/python"
+
+
+@pytest.mark.parametrize("size", curves.SIZES)
+def test_a_history_has_the_size_that_was_asked_for(size: int) -> None:
+    assert (
+        len(json.dumps(history(size), separators=(",", ":"))) == size + 1
+    )  # the last entry has no comma, but brackets
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["--seconds 0", "--seconds nan", "--rounds 0", "--idle -1", "--backends redis", "--curves rain"],
+)
+def test_an_argument_that_cannot_be_is_refused_by_name(
+    arguments: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["curves", *arguments.split()])
+    with pytest.raises(SystemExit) as refusal:
+        curves.main()
+    assert refusal.value.code == 2
+    assert arguments.split()[0] in capsys.readouterr().err
+
+
+def test_an_interpreter_that_cannot_draw_is_refused_before_anything_is_measured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["curves", "--peers", "no-such-python"])
+    with pytest.raises(SystemExit, match=r"no-such-python cannot draw .*make bench-curves"):
+        curves.main()
+
+
+@pytest.mark.skipif(not PEERS.exists(), reason="no matplotlib; make .venv-bench/.dev")
+@pytest.mark.parametrize("backends", [("memory",), ("memory", "blob")])
+def test_the_picture_has_a_row_for_each_backend_and_a_column_for_each_panel(
+    backends: tuple[str, ...], tmp_path: Path
+) -> None:
+    figures = {"rate": 100.0, "p50": 5.0, "p99": 9.0, "cpu": 2.5, "peak": 90e6}
+    points = [
+        {"backend": backend, "curve": name, "bot": bot, "place": place, **figures}
+        for backend in backends
+        for name, curve in curves.CURVES.items()
+        for bot in curve.bots
+        for place in curve.places
+    ]
+    sizes = []
+    for drawn in (points, [point for point in points if point["curve"] == "idle"]):
+        curves.plot(str(PEERS), str(tmp_path / "curves.png"), given=json.dumps(drawn))
+        png = (tmp_path / "curves.png").read_bytes()
+        assert png.startswith(b"\x89PNG\r\n\x1a\n")
+        sizes.append((int.from_bytes(png[16:20]), int.from_bytes(png[20:24])))
+    (wide, high), (narrow, as_high) = sizes
+    assert (wide * 2, high) == (narrow * 5, as_high)
+    assert high == 55 + 297 * len(backends)
