@@ -149,11 +149,12 @@ class StoredState(BotState):
 
     def _changed(self, stored: Document | None, value: JsonObject, key: str) -> bool:
         before = stored.value if stored else {}
+        if value.keys() != before.keys():
+            return True
+        differing = {name: before[name] for name in value if not is_same(value[name], before[name])}
         # A document may spell the same state in another way than we do; only a change of the state counts.
-        if is_same(value, before):
-            return False
-        again = self._codec.encode(_decode(self._codec, before, key), key)
-        return not is_same(value, {**again, **_record(stored)})
+        again = self._codec.encode(_decode(self._codec, differing, key), key) | _record(stored)
+        return any(not is_same(value[name], again[name]) for name in differing)
 
 
 class ConversationState(StoredState, _ConversationState):

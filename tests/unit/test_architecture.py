@@ -35,6 +35,7 @@ BACKENDS_MAY = {
     "local",
     "remote",
     "service",
+    "transport",
     "side_by_side",
     "sqlite_file",
     "telemetry",
