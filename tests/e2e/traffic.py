@@ -21,7 +21,7 @@ from tests.e2e.history import Message
 
 Activity = dict[str, Any]
 
-STARTS = 3  # of one replica
+STARTS = 10  # of one replica, each of which may meet trouble of its own
 
 
 def dice(*seed: object) -> random.Random:

@@ -62,10 +62,17 @@ class Trouble:
         while True:
             await asyncio.sleep(self.chance.uniform(2, 6))
             number = self.chance.randrange(1000)
-            if self.chance.random() < 0.5:
-                await asyncio.shield(asyncio.create_task(self.replicas.crash(number)))
-                self.met["kill -9"] += 1
-            else:
-                code = await asyncio.shield(asyncio.create_task(self.replicas.replace(number)))
-                assert code == 0
-                self.met["SIGTERM"] += 1
+            restart = asyncio.create_task(self._restart(number, gently=self.chance.random() < 0.5))
+            try:
+                await asyncio.shield(restart)
+            except asyncio.CancelledError:  # the block has ended: what is begun is finished, and tells how
+                await restart
+                raise
+
+    async def _restart(self, number: int, *, gently: bool) -> None:
+        if gently:
+            assert await self.replicas.replace(number) == 0
+            self.met["SIGTERM"] += 1
+        else:
+            await self.replicas.crash(number)
+            self.met["kill -9"] += 1
