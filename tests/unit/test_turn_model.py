@@ -136,11 +136,12 @@ class Day:
         calls = itertools.count()
         planned = dict(troubles)
         done: set[int] = set()
+        landed = False  # then what another bot does comes after this turn, whose replies it does not change
 
         async def before(_call: Call) -> None:
             number = next(calls)
             kind = planned.get(number)
-            if kind == "conflict":
+            if kind == "conflict" and not landed:
                 await self.other.run(self.activity())
                 self.model = expected(self.model, INCREMENTS, [])
             elif kind == "away":
@@ -148,7 +149,9 @@ class Day:
             elif kind == "lost":
                 done.add(number + 1)
 
-        async def after(_call: Call) -> None:
+        async def after(call: Call) -> None:
+            nonlocal landed
+            landed = landed or (call.operation == "save" and C in call.keys)
             if done:
                 done.clear()
                 raise StorageUnavailable("the answer was lost")
