@@ -24,6 +24,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from pythonjsonlogger.json import JsonFormatter
 
 from bots.turn.runtime import new_txn
+from storage.addresses import without_secrets
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
@@ -134,7 +135,7 @@ class Discreet(logging.Formatter):
 
     def _text(self, error: BaseException) -> str:
         name = f"{type(error).__name__}{_code(error)}"
-        return f"{name}: {error}" if self._details else name
+        return f"{name}: {without_secrets(str(error))}" if self._details else name
 
 
 class DiscreetFormatter(Discreet):
