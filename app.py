@@ -47,6 +47,8 @@ SHUTDOWN_SECONDS = web.AppKey("shutdown_seconds", float)
 _log = logging.getLogger(__name__)
 OPEN_SECONDS = 10.0  # for the storage to answer before the process gives up
 CANNOT_START = 2  # exit code
+# What puts the URLs of requests into spans: a document's key, and in it a user's id, is a part of them.
+_TELLS_URLS = ("azure_sdk", "httpx", "httpx2", "requests", "urllib", "urllib3")
 _STORAGE_VARIABLES = {
     "sqlite": "SQLITE_PATH",
     "blob": "BLOB_CONNECTION_STRING or BLOB_ACCOUNT_URL (with AZURE_CLIENT_ID), BLOB_CONTAINER, STORAGE_CREATE",
@@ -192,7 +194,8 @@ def _monitor(connection: str) -> None:
         )
         return
     # Not the logs: it would send the texts of exceptions, and they go where the container's output goes.
-    configure_azure_monitor(connection_string=connection, disable_logging=True)
+    untold = {library: {"enabled": False} for library in _TELLS_URLS}
+    configure_azure_monitor(connection_string=connection, disable_logging=True, instrumentation_options=untold)
 
 
 def main(bot_factory: BotFactory = StateManagementBot) -> int:

@@ -191,6 +191,26 @@ class _Impostor:
         writer.close()
 
 
+async def test_azure_monitor_is_asked_for_no_logs_and_for_nothing_that_tells_the_addresses_of_requests(
+    machine: Environment, start: Start, tmp_path: Path
+) -> None:
+    package = tmp_path / "packages/azure/monitor/opentelemetry"  # in the place of the one that the image has
+    package.mkdir(parents=True)
+    package.joinpath("__init__.py").write_text(
+        "import json, pathlib\n\n\ndef configure_azure_monitor(**asked):\n"
+        "    pathlib.Path('asked.json').write_text(json.dumps(asked))\n"
+    )
+    connection = f"InstrumentationKey={SIGNATURE}"
+    environment = machine | {"STATE_STORAGE": "memory", "APPLICATIONINSIGHTS_CONNECTION_STRING": connection}
+    async with start(environment | {"PYTHONPATH": f"{tmp_path / 'packages'}:{ROOT}"}) as bot:
+        await bot.stop()
+    asked = json.loads((tmp_path / "asked.json").read_text())
+    assert (asked["connection_string"], asked["disable_logging"]) == (connection, True)
+    for library in ("azure_sdk", "httpx", "httpx2", "requests", "urllib", "urllib3"):
+        assert asked["instrumentation_options"][library] == {"enabled": False}
+    assert SIGNATURE not in bot.start_line + bot.log
+
+
 async def test_details_are_shown_to_who_asks_for_them(machine: Environment, channel: Channel, start: Start) -> None:
     said, conversation = Said(), channel.conversation()
     async with start(machine | {"STATE_STORAGE": "memory", "LOG_DETAILS": "true"}, *LEAKING) as bot:

@@ -32,12 +32,14 @@ class Site:
         self.issuer = Issuer("one", ["msteams"])
         self.answers: Any = None
         self.questions = 0
+        self.reached = threading.Semaphore(0)  # once for each question
         self.may_answer = threading.Event()
         self.may_answer.set()
 
     def get(self, url: str, timeout: float) -> requests.Response:
         assert timeout
         self.questions += 1
+        self.reached.release()
         assert self.may_answer.wait(10)
         if isinstance(self.answers, Exception):
             raise self.answers
@@ -104,13 +106,6 @@ async def test_while_the_issuer_is_away_known_keys_are_good_for_five_days_and_no
     await keys.get("one")
 
 
-async def asked(site: Site, number: int) -> None:
-    """Wait until so many questions have reached the issuer."""
-    async with asyncio.timeout(10):
-        while site.questions < number:
-            await asyncio.sleep(0.001)  # it is asked in a thread
-
-
 @pytest.mark.parametrize("age", [None, USABLE + 1], ids=["cold", "outdated"])
 async def test_all_who_wait_for_an_issuer_that_hangs_share_one_question_and_its_failure(
     site: Site, age: float | None
@@ -120,11 +115,11 @@ async def test_all_who_wait_for_an_issuer_that_hangs_share_one_question_and_its_
     if age:
         await keys.get("one")
         clock.now += age
-    before = site.questions
+    before, site.reached = site.questions, threading.Semaphore(0)
     site.may_answer.clear()
     site.answers = requests.Timeout("slow")
     waiting = [asyncio.create_task(keys.get("one")) for _ in range(20)]
-    await asked(site, before + 1)
+    assert await asyncio.to_thread(site.reached.acquire, timeout=10)
     waiting[0].cancel()
     clock.now += 5
     site.may_answer.set()
@@ -145,9 +140,10 @@ async def test_who_has_a_known_key_does_not_wait_for_who_has_none(site: Site) ->
     keys = SigningKeys(URL, endorsing=True, clock=clock)
     await keys.get("one")
     clock.now += PAUSE + 1
+    site.reached = threading.Semaphore(0)
     site.may_answer.clear()
     stranger = asyncio.create_task(keys.get("two"))
-    await asked(site, 3)
+    assert await asyncio.to_thread(site.reached.acquire, timeout=10)
     assert (await keys.get("one")).endorsements == ("msteams",)
     assert not stranger.done()
     site.may_answer.set()
