@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import struct
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -91,6 +92,31 @@ async def test_a_hundred_stalled_clients_keep_nobody_waiting(bot: BotProcess, ch
         assert await channel.conversation().say("hi", "u1", bot.url) == ["What is your name?"]
     for _, writer in stalled:
         writer.close()
+
+
+@pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        POST + JSON + b'Content-Length: 100\r\n\r\n{"text": "a secr',
+        POST + JSON + b'Transfer-Encoding: chunked\r\n\r\n10\r\n{"text": ',
+        POST + JSON + b"Expect: 100-continue\r\nContent-Length: 100\r\n\r\n{",
+    ],
+    ids=["length", "chunks", "expectation"],
+)
+async def test_who_hangs_up_in_the_middle_of_a_body_makes_one_line(bot: BotProcess, sent: bytes, reset: bool) -> None:
+    for _ in range(5):
+        _, writer = await _connect(bot)
+        writer.write(sent)
+        if reset:
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.close()
+    assert await _answer(bot, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n") == 200
+    await bot.stop()
+    lines = bot.log.splitlines()
+    assert len(lines) <= 5  # whose connection was reset before its head was read makes none
+    assert all(" WARNING " in line and " 400 /api/messages: the caller hung up" in line for line in lines)
+    assert lines or reset
 
 
 def large(number: int) -> bytes:
