@@ -17,8 +17,8 @@ from aiohttp.typedefs import Handler
 from bots.refusals import refusal
 
 HOW: Final = "set MicrosoftAppId, or ALLOW_UNAUTHENTICATED=true to trust everyone"
-# How the names of headers begin that proxies (RFC 7239, RFC 9110 section 7.6.3), tunnels and CDNs (RFC 8586) add, and no
-# client. One that adds none, speaks HTTP/1.1 and calls the bot "localhost" cannot be told from a client here.
+# How the names of headers begin that proxies (RFC 7239, RFC 9110 section 7.6.3), tunnels and CDNs (RFC 8586) add, and
+# no client. A proxy that adds none, speaks HTTP/1.1 and calls the bot "localhost" cannot be told from a client here.
 _PROXIED: Final = (
     *("forwarded", "x-forwarded", "via", "x-real-ip", "x-original-", "x-proxy", "client-ip", "x-client-ip"),
     *("true-client-ip", "x-cluster-client-ip", "x-envoy-", "x-tunnel-", "tailscale-", "cdn-loop", "cf-", "fastly-"),
