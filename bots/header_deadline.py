@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -125,8 +125,7 @@ class _Connection(asyncio.Protocol):
         self._transport.abort()  # whatever is still to be written: who reads nothing would keep it open
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
         self._inner.connection_made(transport)
         self._start()
         self._all.made(self)
