@@ -19,9 +19,9 @@ from bots.admission import admission
 from bots.connector.pool import ConnectorPool
 from bots.credentials import BotCredentialsFactory, BotIdentity
 from bots.endpoint import MessagesEndpoint
-from bots.header_deadline import HeaderDeadline
+from bots.header_deadline import HeaderDeadline, connections_allowed
 from bots.local_only import local_only
-from bots.logs import log_loop_error, noted_txn, set_up
+from bots.logs import LoopErrors, noted_txn, set_up
 from bots.refusals import expectations, refusals
 from bots.state import ConversationState, UserState
 from bots.turn.events import TurnObserver, unobserved
@@ -39,6 +39,8 @@ HEADS = web.AppKey("heads", HeaderDeadline)
 SERVER_OPTIONS: dict[str, Any] = {
     "access_log": None,
     "auto_decompress": False,  # no channel compresses what it sends: it would be work for attackers to order
+    # Idle; longer than proxies allow (nginx 60 s, Azure 240 s, Google 600 s): if we close as one sends, it says 502.
+    "keepalive_timeout": 620.0,
     "lingering_time": 1.0,  # seconds in which the rest of a refused body is thrown away
 }
 BACKLOG = 128  # connections that wait to be accepted
@@ -47,6 +49,7 @@ SHUTDOWN_SECONDS = web.AppKey("shutdown_seconds", float)
 _log = logging.getLogger(__name__)
 OPEN_SECONDS = 10.0  # for the storage to answer before the process gives up
 CANNOT_START = 2  # exit code
+_TELLS_URLS = ("azure_sdk", "httpx", "httpx2", "requests", "urllib", "urllib3")  # in spans, with users' ids in them
 _STORAGE_VARIABLES = {
     "sqlite": "SQLITE_PATH",
     "blob": "BLOB_CONNECTION_STRING or BLOB_ACCOUNT_URL (with AZURE_CLIENT_ID), BLOB_CONTAINER, STORAGE_CREATE",
@@ -73,7 +76,7 @@ def create_app(settings: Settings, bot_factory: BotFactory = StateManagementBot)
     connectors = ConnectorPool(settings.reply_timeout)
     adapter = create_adapter(identity, credentials, connectors)
     states = ConversationState(storage), UserState(storage)
-    heads = HeaderDeadline()
+    heads = HeaderDeadline(room=connections_allowed(BACKLOG))
     is_local = not (settings.app_id or settings.allow_unauthenticated)
     app = web.Application(
         client_max_size=settings.max_request_bytes,
@@ -147,7 +150,7 @@ async def serve(settings: Settings, bot_factory: BotFactory = StateManagementBot
     runner = web.AppRunner(app, shutdown_timeout=settings.shutdown_timeout, **SERVER_OPTIONS)
     stop = asyncio.Event()
     listening: asyncio.Server | None = None
-    asyncio.get_running_loop().set_exception_handler(log_loop_error)
+    asyncio.get_running_loop().set_exception_handler(LoopErrors())
     for number in (signal.SIGTERM, signal.SIGINT):
         with suppress(NotImplementedError):  # Windows: there Ctrl-C cancels this task
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -192,7 +195,8 @@ def _monitor(connection: str) -> None:
         )
         return
     # Not the logs: it would send the texts of exceptions, and they go where the container's output goes.
-    configure_azure_monitor(connection_string=connection, disable_logging=True)
+    untold = {library: {"enabled": False} for library in _TELLS_URLS}
+    configure_azure_monitor(connection_string=connection, disable_logging=True, instrumentation_options=untold)
 
 
 def main(bot_factory: BotFactory = StateManagementBot) -> int:

@@ -11,13 +11,19 @@ import ipaddress
 from typing import Final
 from urllib.parse import urlsplit
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp.typedefs import Handler
 
 from bots.refusals import refusal
 
 HOW: Final = "set MicrosoftAppId, or ALLOW_UNAUTHENTICATED=true to trust everyone"
-_PROXIED: Final = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP")
+# How the names of headers begin that proxies (RFC 7239, RFC 9110 section 7.6.3), tunnels and CDNs (RFC 8586) add, and
+# no client. A proxy that adds none, speaks HTTP/1.1 and calls the bot "localhost" cannot be told from a client here.
+_PROXIED: Final = (
+    *("forwarded", "x-forwarded", "via", "x-real-ip", "x-original-", "x-proxy", "client-ip", "x-client-ip"),
+    *("true-client-ip", "x-cluster-client-ip", "x-envoy-", "x-tunnel-", "tailscale-", "cdn-loop", "cf-", "fastly-"),
+    *("akamai-", "x-akamai-", "x-azure-", "x-arr-", "x-amz-cf-", "x-amzn-trace-id", "x-appengine-", "fly-"),
+)
 
 
 @web.middleware
@@ -29,7 +35,9 @@ async def local_only(request: web.Request, handler: Handler) -> web.StreamRespon
 
 
 def _is_local(request: web.Request) -> bool:
-    if any(name in request.headers for name in _PROXIED):
+    if request.version < HttpVersion11:  # as proxies speak, nginx up to 1.29.6 unless it is told otherwise
+        return False
+    if any(name.lower().startswith(_PROXIED) for name in request.headers):
         return False
     peer = request.remote  # None or "": a Unix socket
     return is_loopback(f"//{request.headers.get('Host', '')}") and (not peer or _is_loopback_address(peer))

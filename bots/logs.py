@@ -13,9 +13,11 @@ import copy
 import errno
 import hashlib
 import logging
+import math
 import re
+import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Final
@@ -24,6 +26,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from pythonjsonlogger.json import JsonFormatter
 
 from bots.turn.runtime import new_txn
+from storage.addresses import without_secrets
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
@@ -31,6 +34,8 @@ _FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _JSON_NAMES: Final = {"levelname": "level", "name": "logger", "exc_info": "exception"}
 _UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _CHAIN: Final = 5  # causes that are named
+_AGAIN: Final = 1.0  # seconds until an error of the event loop is told again
+_KINDS: Final = 100  # of such errors, that are remembered
 _FIELDS: ContextVar[dict[str, object]] = ContextVar("fields")
 _NOT_OURS: Final = {  # they log requests with their addresses, and what is raised anyway
     "azure": logging.ERROR,
@@ -89,9 +94,28 @@ def noted_txn() -> str:
     return txn
 
 
-def log_loop_error(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Handle what the event loop reports. Its own handler shows the tasks, and with them the texts of exceptions."""
-    logging.getLogger("asyncio").error("%s", context["message"], exc_info=context.get("exception"))
+class LoopErrors:
+    """Handles what the event loop reports, in place of its own handler, which shows the tasks and texts of exceptions.
+
+    What is reported again within a second is counted only: out of descriptors, the loop says so without end.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._told: dict[tuple[str, type | None], tuple[float, int]] = {}  # when, and how often it was not since
+
+    def __call__(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        message, error = context["message"], context.get("exception")
+        kind = message, type(error) if error else None
+        when, untold = self._told.get(kind, (-math.inf, 0))
+        if self._clock() - when < _AGAIN:
+            self._told[kind] = when, untold + 1
+            return
+        if len(self._told) > _KINDS:
+            self._told.clear()
+        self._told[kind] = self._clock(), 0
+        more = f" ({untold} more like it)" if untold else ""
+        logging.getLogger("asyncio").error("%s%s", message, more, exc_info=error)
 
 
 class Discreet(logging.Formatter):
@@ -134,7 +158,7 @@ class Discreet(logging.Formatter):
 
     def _text(self, error: BaseException) -> str:
         name = f"{type(error).__name__}{_code(error)}"
-        return f"{name}: {error}" if self._details else name
+        return f"{name}: {without_secrets(str(error))}" if self._details else name
 
 
 class DiscreetFormatter(Discreet):

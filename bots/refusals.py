@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Final
 
@@ -45,9 +46,11 @@ async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse
         except web.HTTPError as error:
             _report(request, error)
             return _answer(error)
-        except ConnectionError:
-            raise  # the caller has gone
-        except Exception:
+        except Exception as error:
+            if isinstance(error, ConnectionError) and request.transport is None:
+                gone = refusal(web.HTTPBadRequest, "the caller hung up in the middle of the request", close=True)
+                _report(request, gone)
+                return _answer(gone)  # nobody gets it; aiohttp would show where an error was raised
             _log.exception("500 %s", _route(request))
             return web.json_response({"error": "the bot failed"}, status=HTTPStatus.INTERNAL_SERVER_ERROR)
 
@@ -58,7 +61,8 @@ async def expectations(request: web.Request) -> None:
     In place of aiohttp's own, which answers 500 where the header is no ASCII.
     """
     if request.headers.get("Expect", "").lower() == "100-continue":
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        with suppress(ConnectionError):  # who has gone is noticed when the body is read
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0  # the answer itself is still to come
 
 

@@ -19,6 +19,7 @@ from jwt.algorithms import RSAAlgorithm
 FRESH: Final = 86_400.0  # seconds after which the keys are asked for again
 USABLE: Final = 5 * FRESH  # as long as the issuer does not answer; what Bot Framework allows a cache
 PAUSE: Final = 300.0  # seconds between two questions because of a key that is not known
+RETRY: Final = 1.0  # seconds between two questions while no answer means that a caller is turned away
 ANSWER: Final = 5.0  # seconds for each of the two requests
 _NOBODY: Final = ("",)  # the SDK skips the check of an empty list; no channel has this name
 
@@ -55,42 +56,50 @@ class SigningKeys:
         self._clock = clock
         self._keys: Mapping[str, SigningKey] = {}
         self._fetched = self._asked = -math.inf
-        self._asking = asyncio.Lock()
+        self._failure: Exception | None = None  # of the last question
+        self._asking: asyncio.Task[None] | None = None
 
     async def get(self, key_id: str | None) -> SigningKey:
-        """Return the key of that name.
+        """Return the key of that name. All who wait for the issuer wait for one answer, and share its failure.
 
         Raises PermissionError for one that the issuer does not have, `KeysUnavailable` when the issuer does not answer.
         """
-        if self._should_ask(key_id):
-            async with self._asking:
-                if self._should_ask(key_id):
-                    await self._ask(key_id)
-        found = self._keys.get(key_id or "")
-        if found is None:
-            raise PermissionError("the token is signed with no key of its issuer")
-        return found
+        if self._asking is None and self._should_ask(key_id):
+            self._asking = asyncio.create_task(self._ask())
+            await asyncio.shield(self._asking)  # who leaves does not take the answer away from the others
+        elif self._asking and not self._known(key_id):
+            await asyncio.shield(self._asking)
+        found = self._known(key_id)
+        if found:
+            return found
+        if self._failure:
+            raise KeysUnavailable(f"{self._url} does not answer with keys") from self._failure
+        raise PermissionError("the token is signed with no key of its issuer")
 
     def _should_ask(self, key_id: str | None) -> bool:
-        if self._age > USABLE:
-            return True
-        outdated = self._age > FRESH or key_id not in self._keys
-        return outdated and self._clock() - self._asked > PAUSE
+        known = self._known(key_id)
+        if known and self._age <= FRESH:
+            return False
+        pause = RETRY if self._failure and not known else PAUSE
+        return self._clock() - self._asked > pause
+
+    def _known(self, key_id: str | None) -> SigningKey | None:
+        return self._keys.get(key_id or "") if self._age <= USABLE else None
 
     @property
     def _age(self) -> float:
         return self._clock() - self._fetched
 
-    async def _ask(self, key_id: str | None) -> None:
-        self._asked = self._clock()
+    async def _ask(self) -> None:
         try:
-            async with asyncio.timeout(3 * ANSWER):
+            async with asyncio.timeout(2 * ANSWER):
                 found = await asyncio.to_thread(_fetch, self._url)
             self._keys = {name: self._key(jwk) for name, jwk in found.items()}
-            self._fetched = self._clock()
+            self._fetched, self._failure = self._clock(), None
         except Exception as error:  # no answer in time, or one in any other form
-            if key_id not in self._keys or self._age > USABLE:
-                raise KeysUnavailable(f"{self._url} does not answer with keys") from error
+            self._failure = error
+        finally:
+            self._asked, self._asking = self._clock(), None
 
     def _key(self, jwk: dict[str, Any]) -> SigningKey:
         endorsements = tuple(jwk.get("endorsements") or ())

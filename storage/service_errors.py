@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from aiohttp import ClientError
-from azure.core.exceptions import AzureError, ClientAuthenticationError
+from aiohttp import ClientError, ClientResponseError
+from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
+
+from storage.addresses import without_secrets
 
 TOO_MANY_REQUESTS: Final = 429
 # Request timeout, Cosmos DB's "retry with", and what a service or a gateway before it says of itself.
@@ -25,10 +27,29 @@ def status_of(error: BaseException | None) -> int:
 
 
 def reason(error: Exception) -> str:
-    """What the SDK says, in one line, with a hint where the status tells what to do."""
-    said = next(iter(str(error).splitlines()), "") or type(error).__name__
+    """What the service says, in one line, with a hint where the status tells what to do.
+
+    Where it is not the service that speaks, the error's type and text. No URL in either has its query.
+    """
     hint = _HINTS.get(status_of(error))
+    said = _first_line(error)
     return f"{hint} ({said})" if hint else said
+
+
+def _first_line(error: Exception) -> str:
+    name = type(error).__name__
+    if isinstance(error, HttpResponseError):
+        return _discreet(error.message) or name
+    if isinstance(error, ClientResponseError) or isinstance(
+        getattr(error, "inner_exception", None), ClientResponseError
+    ):
+        return f"{name}: the answer is not HTTP"  # its text is the request's URL and what came instead of an answer
+    text = _discreet(str(error))
+    return f"{name}: {text}" if text else name
+
+
+def _discreet(text: str) -> str:
+    return without_secrets(next(iter(text.splitlines()), ""))
 
 
 def retry_after(error: BaseException | None) -> float | None:

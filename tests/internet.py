@@ -30,6 +30,7 @@ class Internet:
         entra: signs the Emulator's.
         sign_ins: the forms with which the bot asked for its own token, with the path that it asked at.
         sign_in_status: what these are answered with.
+        is_up, may_answer: whether the issuers say their keys, and when.
         environment: the variables with which a process gets here.
     """
 
@@ -39,9 +40,12 @@ class Internet:
         self.sign_ins: list[dict[str, Any]] = []
         self.sign_in_status = 200
         self.is_up = True
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
         self.environment: dict[str, str] = {}
 
     async def metadata(self, request: web.Request) -> web.Response:
+        await self.may_answer.wait()
         if not self.is_up:
             return web.json_response({"error": "unavailable"}, status=503)
         return web.json_response({"jwks_uri": f"https://{request.host}/keys"})
@@ -84,6 +88,7 @@ async def internet(folder: Path) -> AsyncIterator[Internet]:
     try:
         yield found
     finally:
+        found.may_answer.set()
         proxy.close()
         for tunnel in tunnels:
             tunnel.cancel()

@@ -13,7 +13,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from infra.local.bot_process import BotProcess
+from infra.local.bot_process import BotDidNotStartError, BotProcess
 from infra.local.channel import Channel, Conversation
 from tests.e2e.conftest import Environment, Start
 from tests.e2e.test_guarded import ON_TEAMS, PASSWORD, token_for
@@ -21,6 +21,7 @@ from tests.internet import BOTS_TOKEN, Internet, internet
 from tests.issuers import APP_ID
 
 USER = "user-id-of-ada-lovelace"
+SIGNATURE = "c2lnbmF0dXJlIG9mIHRoZSBhY2NvdW50"
 TEXT = "my PIN is 4711-0815"
 ROOT = Path(__file__).parents[2]
 LEAKING = ("-m", "tests.e2e.leaking_bot")
@@ -69,7 +70,8 @@ async def test_a_conversation_with_failures_of_all_kinds_is_logged_without_what_
             assert await said.tell(conversation, "refused", bot) == 502
         for body in (b"{", b'{"text": "' + TEXT.encode(), TEXT.encode(), json.dumps({"text": TEXT}).encode()):
             said.answers.append(await _post(bot.url, body))
-        _change(file, "UPDATE documents SET value = ?", TEXT)  # unreadable: the bot's code fails with it
+        # Unreadable: the bot's code fails with it. With its ETag, or the process would not read what it has written.
+        _change(file, "UPDATE documents SET value = ?, etag = 'changed'", TEXT)
         assert await said.tell(conversation, "storage", bot) == 201
         _change(file, "DROP TABLE documents")
         assert await said.tell(conversation, "storage", bot) == 503
@@ -130,6 +132,83 @@ async def test_a_service_that_goes_away_is_told_without_its_key_or_the_documents
             await bot.stop()
     said.assert_discreet(bot, conversation, parts["AccountKey"])
     assert "StorageUnavailable" in bot.log
+
+
+@pytest.mark.parametrize("details", ["false", "true"])
+async def test_a_signature_in_the_storages_address_is_not_told_by_an_answer_that_is_not_http(
+    machine: Environment, channel: Channel, start: Start, details: str, log_format: Environment
+) -> None:
+    said, conversation, service = Said(), channel.conversation(), _Impostor()
+    async with service.listening() as port:
+        environment = machine | log_format | _with_sas(port) | {"LOG_DETAILS": details}
+        environment["ALLOW_UNAUTHENTICATED"] = "true"  # in production there is no page, which asks the storage too
+        async with start(environment) as bot:
+            service.answer = b"SSH-2.0-OpenSSH_9.2 nothing\r\n\r\n"
+            assert await said.tell(conversation, "hello", bot) == 503
+            base = bot.url.removesuffix("/api/messages")
+            async with aiohttp.ClientSession() as http, http.get(f"{base}/readyz") as ready:
+                said.answers.append(await ready.text())
+                assert (ready.status, "not HTTP" in said.answers[-1]) == (503, True)
+            await bot.stop()
+        with pytest.raises(BotDidNotStartError) as refused:
+            async with start(environment):
+                pass
+    said.answers.append(str(refused.value))
+    assert "BLOB_CONNECTION_STRING" in said.answers[-1]
+    everything = "\n".join([bot.start_line, bot.log, *said.answers])
+    assert "StorageUnavailable" in bot.log
+    assert SIGNATURE not in everything
+    assert "sig=" not in everything
+
+
+def _with_sas(port: int) -> Environment:
+    sas = f"sv=2022-11-02&ss=b&srt=sco&sp=rwdl&se=2030-01-01T00:00:00Z&sig={SIGNATURE}%3D"
+    text = f"BlobEndpoint=http://127.0.0.1:{port}/ada;SharedAccessSignature={sas}"
+    return {"STATE_STORAGE": "blob", "BLOB_CONNECTION_STRING": text, "STORAGE_CREATE": "false"}
+
+
+class _Impostor:
+    """A Blob service with one container, until it is given another answer."""
+
+    def __init__(self) -> None:
+        self.answer = (
+            b'HTTP/1.1 200 OK\r\nContent-Length: 0\r\nETag: "1"\r\nLast-Modified: Mon, 23 Nov 2026 02:00:00 GMT\r\n\r\n'
+        )
+
+    @contextlib.asynccontextmanager
+    async def listening(self) -> AsyncIterator[int]:
+        server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        try:
+            yield server.sockets[0].getsockname()[1]
+        finally:
+            server.close()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                writer.write(self.answer)
+                await writer.drain()
+        writer.close()
+
+
+async def test_azure_monitor_is_asked_for_no_logs_and_for_nothing_that_tells_the_addresses_of_requests(
+    machine: Environment, start: Start, tmp_path: Path
+) -> None:
+    package = tmp_path / "packages/azure/monitor/opentelemetry"  # in the place of the one that the image has
+    package.mkdir(parents=True)
+    package.joinpath("__init__.py").write_text(
+        "import json, pathlib\n\n\ndef configure_azure_monitor(**asked):\n"
+        "    pathlib.Path('asked.json').write_text(json.dumps(asked))\n"
+    )
+    connection = f"InstrumentationKey={SIGNATURE}"
+    environment = machine | {"STATE_STORAGE": "memory", "APPLICATIONINSIGHTS_CONNECTION_STRING": connection}
+    async with start(environment | {"PYTHONPATH": f"{tmp_path / 'packages'}:{ROOT}"}) as bot:
+        await bot.stop()
+    asked = json.loads((tmp_path / "asked.json").read_text())
+    assert (asked["connection_string"], asked["disable_logging"]) == (connection, True)
+    for library in ("azure_sdk", "httpx", "httpx2", "requests", "urllib", "urllib3"):
+        assert asked["instrumentation_options"][library] == {"enabled": False}
+    assert SIGNATURE not in bot.start_line + bot.log
 
 
 async def test_details_are_shown_to_who_asks_for_them(machine: Environment, channel: Channel, start: Start) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import time
 from collections.abc import AsyncIterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bots.signing_keys import ANSWER, RETRY
 from infra.local.channel import Channel, Conversation
 from tests.e2e.conftest import Environment, Start
 from tests.e2e.identity import IdentityEndpoint
@@ -96,6 +98,22 @@ async def test_while_the_bot_cannot_sign_in_a_message_is_503_and_the_next_delive
         net.sign_in_status = 200
         assert (await channel.deliver(message, bot.url, token)).status == 201
     assert channel.texts(message) == ["What is your name?"]
+
+
+async def test_while_the_issuer_hangs_callers_are_turned_away_together_and_let_in_once_it_answers(
+    guarded: Environment, net: Internet, channel: Channel, start: Start
+) -> None:
+    token = token_for(channel, net)
+    async with start(guarded) as bot:
+        net.may_answer.clear()
+        async with asyncio.timeout(2 * ANSWER):  # one after the other they would take six times as long
+            turned_away = await asyncio.gather(
+                *(say(channel.conversation(), "hi", bot.url, token) for _ in range(12)),
+            )
+        assert turned_away == [(503, [])] * 12
+        net.may_answer.set()
+        await asyncio.sleep(RETRY + 0.1)  # for so long it is left alone
+        assert await say(channel.conversation(), "hi", bot.url, token) == (201, ["What is your name?"])
 
 
 async def test_a_stranger_is_401_leaves_no_trace_in_the_storage_and_makes_one_line_each(

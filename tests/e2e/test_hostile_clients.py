@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import struct
 import sys
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,13 +16,14 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
-from infra.local.bot_process import BotProcess
+from infra.local.bot_process import APP, BotProcess
 from infra.local.channel import Channel
 from tests.e2e.conftest import Environment, Start
 
 QUICK = 2.0  # seconds
 POST = b"POST /api/messages HTTP/1.1\r\nHost: localhost\r\n"
 GET = b"GET /api/messages HTTP/1.1\r\nHost: localhost\r\n"
+GET_HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 JSON = b"Content-Type: application/json\r\n"
 HEADS: dict[str, tuple[bytes, int]] = {
     "not HTTP": (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", 400),
@@ -93,6 +96,74 @@ async def test_a_hundred_stalled_clients_keep_nobody_waiting(bot: BotProcess, ch
         writer.close()
 
 
+@pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        POST + JSON + b'Content-Length: 100\r\n\r\n{"text": "a secr',
+        POST + JSON + b'Transfer-Encoding: chunked\r\n\r\n10\r\n{"text": ',
+        POST + JSON + b"Expect: 100-continue\r\nContent-Length: 100\r\n\r\n{",
+    ],
+    ids=["length", "chunks", "expectation"],
+)
+async def test_who_hangs_up_in_the_middle_of_a_body_makes_one_line(bot: BotProcess, sent: bytes, reset: bool) -> None:
+    for _ in range(5):
+        _, writer = await _connect(bot)
+        writer.write(sent)
+        if reset:
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.close()
+    assert await _answer(bot, GET_HEALTH) == 200
+    await bot.stop()
+    lines = bot.log.splitlines()
+    assert len(lines) <= 5  # whose connection was reset before its head was read makes none
+    assert all(" WARNING " in line and " 400 /api/messages: the caller hung up" in line for line in lines)
+    assert lines or reset
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
+@pytest.mark.parametrize("descriptors", [60, 256])
+async def test_idle_connections_up_to_the_limit_of_descriptors_keep_nobody_out_and_fill_no_log(
+    machine: Environment, start: Start, channel: Channel, descriptors: int
+) -> None:
+    async with _with_descriptors(descriptors, machine, start) as bot:
+        held = [await _connect(bot) for _ in range(2 * descriptors)]  # as fast as they are accepted, and faster
+        for _, writer in held:
+            writer.write(GET_HEALTH)
+        for _ in range(10):
+            assert await _answer(bot, GET_HEALTH, 5) == 200  # the event loop pauses for a second where it cannot accept
+            await asyncio.sleep(0.2)
+        assert await channel.conversation().say("hi", "u1", bot.url) == ["What is your name?"]
+        assert _descriptors(bot) < descriptors
+        for _, writer in held:
+            writer.transport.abort()
+        await bot.stop()
+    assert len(bot.log.splitlines()) < 100
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems report it in other ways")
+async def test_out_of_descriptors_the_bot_says_so_once_a_second_and_goes_on_as_soon_as_there_are_some(
+    machine: Environment, start: Start
+) -> None:
+    async with _with_descriptors(20, machine, start) as bot:
+        held = [await _connect(bot) for _ in range(60)]
+        await asyncio.sleep(3.5)
+        for _, writer in held:
+            writer.transport.abort()
+        assert await _answer(bot, GET_HEALTH, 10) == 200  # those before it, 13 a second, are accepted to be closed
+        await bot.stop()
+    told = [line for line in bot.log.splitlines() if "out of system resource" in line]
+    assert 1 <= len(told) <= 15
+    assert "more like it" in told[-1]
+
+
+def _with_descriptors(count: int, machine: Environment, start: Start) -> AbstractAsyncContextManager[BotProcess]:
+    code = "import resource, runpy, sys; limit = resource.RLIMIT_NOFILE; "
+    code += f"resource.setrlimit(limit, ({count}, resource.getrlimit(limit)[1])); "
+    code += f"sys.path.insert(0, {str(APP.parent)!r}); runpy.run_path({str(APP)!r}, run_name='__main__')"
+    return start(machine | {"STATE_STORAGE": "memory", "HOST": "127.0.0.1"}, "-c", code)
+
+
 def large(number: int) -> bytes:
     return json.dumps({"type": "message", "number": number, "text": "x" * 900_000}).encode()
 
@@ -132,6 +203,10 @@ async def _post_many(bot: BotProcess, body: Callable[[int], bytes], count: int) 
             await asyncio.gather(*(post(start + number) for number in range(10)))
 
 
+def _descriptors(bot: BotProcess) -> int:
+    return len(list(Path(f"/proc/{bot.pid}/fd").iterdir()))
+
+
 def _resident_mb(bot: BotProcess) -> int:
     lines = Path(f"/proc/{bot.pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) // 1024
@@ -141,10 +216,10 @@ async def _connect(bot: BotProcess) -> tuple[asyncio.StreamReader, asyncio.Strea
     return await asyncio.open_connection("127.0.0.1", urlsplit(bot.url).port, family=socket.AF_INET)
 
 
-async def _answer(bot: BotProcess, request: bytes) -> int:
+async def _answer(bot: BotProcess, request: bytes, seconds: float = QUICK) -> int:
     reader, writer = await _connect(bot)
     try:
-        async with asyncio.timeout(QUICK):
+        async with asyncio.timeout(seconds):
             writer.write(request)
             line: Any = await reader.readline()
             return int(line.split()[1])

@@ -19,6 +19,7 @@ from botbuilder.schema import Activity
 from botframework.connector.auth import AuthenticationConstants, JwtTokenExtractor
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from bots import signing_keys
 from bots.channel_auth import ChannelAuthentication
 from bots.credentials import BotCredentialsFactory, BotIdentity
 from bots.signing_keys import SigningKeys
@@ -222,7 +223,7 @@ async def test_a_key_that_endorses_no_channel_is_401(guarded: Channel, issuers: 
 
 
 async def test_while_the_channels_keys_cannot_be_fetched_a_token_is_503_and_the_bot_does_not_run(
-    guarded: Channel, issuers: Internet
+    guarded: Channel, issuers: Internet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = issuers.channels.sign(channel_claims(guarded.service_url))
     message = guarded.body(channelId="msteams")
@@ -232,6 +233,7 @@ async def test_while_the_channels_keys_cannot_be_fetched_a_token_is_503_and_the_
     assert "Retry-After" in answer.headers
     assert not guarded.turns
     issuers.is_up = True
+    monkeypatch.setattr(signing_keys, "RETRY", 0.0)
     assert (await guarded.post(message, Authorization=f"Bearer {token}")).status == 201
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 
 import pytest
@@ -35,11 +36,56 @@ async def test_a_web_page_whose_name_was_pointed_at_this_machine_is_403(local: C
     assert not local.turns
 
 
-@pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Forwarded-Host", "Forwarded", "X-Real-IP"])
+FORWARDED = [
+    *("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded", "X-Real-IP", "Via", "X-Original-Host"),
+    *(
+        "CF-Connecting-IP",
+        "CF-Ray",
+        "CDN-Loop",
+        "True-Client-IP",
+        "Fastly-Client-IP",
+        "X-Azure-ClientIP",
+        "X-ARR-LOG-ID",
+    ),
+    *("X-Client-IP", "X-Envoy-External-Address", "X-Amz-Cf-Id", "Tailscale-User-Login", "x-forwarded-for"),
+]
+
+
+@pytest.mark.parametrize("header", FORWARDED)
 async def test_what_a_tunnel_or_proxy_brings_is_403_whoever_it_says_it_is_for(local: Channel, header: str) -> None:
     for value in ("203.0.113.9", "127.0.0.1", "localhost", ""):
         assert (await local.post(local.body(), **{header: value})).status == 403
     assert not local.turns
+
+
+async def test_headers_of_the_channels_own_are_no_proxys(local: Channel) -> None:
+    own = {"x-ms-conversation-id": "c", "X-MS-Bot-Agent": "WebChat", "X-Requested-With": "x", "Accept": "*/*"}
+    assert (await local.post(local.body(), **own)).status == 201
+
+
+@pytest.mark.parametrize("path", ["/api/messages", "/", "/healthz"])
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+async def test_a_proxy_that_calls_the_bot_localhost_and_adds_nothing_is_403_as_long_as_it_speaks_http_1_0(
+    local: Channel, version: str, path: str
+) -> None:
+    body = json.dumps(local.body()).encode()
+    method = "POST" if path == "/api/messages" else "GET"
+    head = f"{method} {path} HTTP/{version}\r\nHost: localhost:{local.client.port}\r\nConnection: close\r\n"
+    head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    answer = await said_to(local, head.encode() + body)
+    assert answer.startswith(b"HTTP/1.0 403 " if version == "1.0" else b"HTTP/1.1 20")
+    assert len(local.turns) == (version == "1.1" and method == "POST")
+
+
+async def said_to(local: Channel, request: bytes) -> bytes:
+    """Send bytes as they are; return the first line of the answer."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", local.client.port)
+    try:
+        writer.write(request)
+        return await reader.readline()
+    finally:
+        writer.close()
+        await writer.wait_closed()
 
 
 @pytest.mark.parametrize("path", ["/readyz", "/healthz", "/", "/api/messages"])
@@ -47,12 +93,10 @@ async def test_no_other_page_is_shown_to_strangers(local: Channel, path: str) ->
     assert (await local.client.get(path, headers={"Host": "example.com"})).status == 403
 
 
-async def test_without_a_host_nobody_is_local(local: Channel) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", local.client.port)
-    writer.write(b"GET /healthz HTTP/1.0\r\n\r\n")
-    assert b"403" in await reader.readline()
-    writer.close()
-    await writer.wait_closed()
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+async def test_without_a_host_nobody_is_local(local: Channel, version: str) -> None:
+    answer = await said_to(local, f"GET /healthz HTTP/{version}\r\n\r\n".encode())
+    assert answer.split()[1] in (b"400", b"403")
 
 
 FOREIGN_URLS = [

@@ -10,7 +10,7 @@ import logging
 import pytest
 from aiohttp.http_exceptions import BadStatusLine
 
-from bots.logs import Discreet, DiscreetFormatter, DiscreetJsonFormatter, fields, log_loop_error, note, short_hash
+from bots.logs import Discreet, DiscreetFormatter, DiscreetJsonFormatter, LoopErrors, fields, note, short_hash
 
 FORMATTERS = [DiscreetFormatter("%(levelname)s %(message)s"), DiscreetJsonFormatter("%(levelname)s %(message)s")]
 PRIVATE = "my PIN is 4711"
@@ -91,10 +91,29 @@ def test_a_request_that_is_not_http_is_one_line_without_its_bytes() -> None:
 
 async def test_a_task_that_fails_alone_is_told_without_its_text(caplog: pytest.LogCaptureFixture) -> None:
     context = {"message": "Task exception was never retrieved", "exception": raised(), "task": PRIVATE}
-    log_loop_error(asyncio.get_running_loop(), context)
+    LoopErrors()(asyncio.get_running_loop(), context)
     (found,) = caplog.records
     assert PRIVATE not in FORMATTERS[0].format(found)
     assert "ConnectionResetError" in FORMATTERS[0].format(found)
+
+
+async def test_an_error_that_the_loop_repeats_is_told_once_a_second_with_how_often_it_was_not(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    now = 0.0
+    loop, tell = asyncio.get_running_loop(), LoopErrors(lambda: now)
+    full = {"message": "socket.accept() out of system resource", "exception": OSError(errno.EMFILE, "full")}
+    for _ in range(1000):
+        tell(loop, full)
+    tell(loop, {"message": "Task exception was never retrieved", "exception": raised()})
+    now += 1.5
+    for _ in range(1000):
+        tell(loop, full)
+    assert [found.getMessage() for found in caplog.records] == [
+        "socket.accept() out of system resource",
+        "Task exception was never retrieved",
+        "socket.accept() out of system resource (999 more like it)",
+    ]
 
 
 def test_the_hash_of_a_conversation_is_short_and_the_same_everywhere() -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from typing import Any
 
 import pytest
 import requests
 from jwt.algorithms import RSAAlgorithm
 
-from bots.signing_keys import FRESH, PAUSE, USABLE, KeysUnavailable, SigningKeys
+from bots.signing_keys import FRESH, PAUSE, RETRY, USABLE, KeysUnavailable, SigningKeys
 from tests.issuers import Issuer, new_key
 
 URL = "https://issuer.example/metadata"
@@ -31,10 +32,15 @@ class Site:
         self.issuer = Issuer("one", ["msteams"])
         self.answers: Any = None
         self.questions = 0
+        self.reached = threading.Semaphore(0)  # once for each question
+        self.may_answer = threading.Event()
+        self.may_answer.set()
 
     def get(self, url: str, timeout: float) -> requests.Response:
         assert timeout
         self.questions += 1
+        self.reached.release()
+        assert self.may_answer.wait(10)
         if isinstance(self.answers, Exception):
             raise self.answers
         answer = requests.Response()
@@ -100,6 +106,64 @@ async def test_while_the_issuer_is_away_known_keys_are_good_for_five_days_and_no
     await keys.get("one")
 
 
+@pytest.mark.parametrize("age", [None, USABLE + 1], ids=["cold", "outdated"])
+async def test_all_who_wait_for_an_issuer_that_hangs_share_one_question_and_its_failure(
+    site: Site, age: float | None
+) -> None:
+    clock = Clock()
+    keys = SigningKeys(URL, endorsing=True, clock=clock)
+    if age:
+        await keys.get("one")
+        clock.now += age
+    before, site.reached = site.questions, threading.Semaphore(0)
+    site.may_answer.clear()
+    site.answers = requests.Timeout("slow")
+    waiting = [asyncio.create_task(keys.get("one")) for _ in range(20)]
+    assert await asyncio.to_thread(site.reached.acquire, timeout=10)
+    waiting[0].cancel()
+    clock.now += 5
+    site.may_answer.set()
+    failures = await asyncio.gather(*waiting, return_exceptions=True)
+    assert isinstance(failures[0], asyncio.CancelledError)
+    assert all(isinstance(failure, KeysUnavailable) for failure in failures[1:])
+    for _ in range(20):  # for a moment nobody asks again
+        with pytest.raises(KeysUnavailable):
+            await keys.get("one")
+    assert site.questions == before + 1
+    site.answers = None
+    clock.now += RETRY + 0.1
+    assert (await keys.get("one")).endorsements == ("msteams",)
+
+
+async def test_who_has_a_known_key_does_not_wait_for_who_has_none(site: Site) -> None:
+    clock = Clock()
+    keys = SigningKeys(URL, endorsing=True, clock=clock)
+    await keys.get("one")
+    clock.now += PAUSE + 1
+    site.reached = threading.Semaphore(0)
+    site.may_answer.clear()
+    stranger = asyncio.create_task(keys.get("two"))
+    assert await asyncio.to_thread(site.reached.acquire, timeout=10)
+    assert (await keys.get("one")).endorsements == ("msteams",)
+    assert not stranger.done()
+    site.may_answer.set()
+    with pytest.raises(PermissionError):
+        await stranger
+
+
+async def test_a_key_that_is_not_known_while_the_issuer_is_away_is_not_called_wrong(site: Site) -> None:
+    clock = Clock()
+    keys = SigningKeys(URL, endorsing=True, clock=clock)
+    await keys.get("one")
+    site.answers = requests.ConnectionError("away")
+    clock.now += PAUSE + 1
+    for _ in range(3):
+        with pytest.raises(KeysUnavailable):
+            await keys.get("two")
+    assert site.questions == 3
+    await keys.get("one")
+
+
 BROKEN: list[Any] = [
     requests.ConnectionError("away"),
     requests.Timeout("slow"),
@@ -116,11 +180,12 @@ BROKEN: list[Any] = [
 async def test_an_issuer_that_does_not_say_its_keys_makes_them_unavailable_not_the_token_wrong(
     site: Site, answers: Any
 ) -> None:
-    site.answers = answers
-    keys = SigningKeys(URL, endorsing=True)
+    site.answers, clock = answers, Clock()
+    keys = SigningKeys(URL, endorsing=True, clock=clock)
     with pytest.raises(KeysUnavailable):
         await keys.get("one")
     site.answers = None
+    clock.now += RETRY + 0.1
     await keys.get("one")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from aiohttp import web
 from botbuilder.core import TurnContext
 from opentelemetry import metrics, trace
 from opentelemetry.sdk.metrics import MeterProvider
@@ -15,6 +16,10 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from bots.state import ConversationState, UserState
+from storage import ANY, Write
+from storage.blob import BlobStorage
+from storage.cosmos import CosmosStorage
+from tests.contract.test_failing_services import storage_on
 from tests.unit.turn_bench import Bench, C, InProcess, count, counting, losing
 
 
@@ -71,6 +76,25 @@ async def test_a_turn_is_a_span_around_its_load_logic_commit_and_replies(
     assert set(found["load"]) == {"storage.load"}
     assert found["commit"] == ["storage.save"]
     assert "secret" not in str([span.to_json() for span in spans.get_finished_spans()])
+
+
+@pytest.mark.parametrize("backend", [BlobStorage, CosmosStorage])
+async def test_a_request_to_a_service_is_no_span_of_its_own_that_would_tell_the_documents_name(
+    spans: InMemorySpanExporter, backend: type[BlobStorage] | type[CosmosStorage]
+) -> None:
+    async def answer(_request: web.Request) -> web.Response:
+        if backend is CosmosStorage:
+            return web.json_response({"code": "NotFound"}, status=404)
+        return web.Response(status=404, headers={"x-ms-error-code": "BlobNotFound"})
+
+    async with storage_on(backend, answer) as storage:
+        assert await storage.load(["msteams/users/29:ada.lovelace"]) == {}
+        await storage.save({"msteams/users/29:ada.lovelace": Write(None, ANY)})
+    finished = spans.get_finished_spans()
+    assert [span.name for span in finished] == ["storage.load", "storage.save"]
+    told = str([span.to_json() for span in finished])
+    for private in ("ada", "lovelace", "msteams", "http"):
+        assert private not in told
 
 
 async def test_a_turn_that_raises_is_a_span_of_that_error_without_its_text(
