@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
-from infra.local.bot_process import BotProcess
+from infra.local.bot_process import APP, BotProcess
 from infra.local.channel import Channel
 from tests.e2e.conftest import Environment, Start
 
@@ -90,6 +90,22 @@ async def test_a_hundred_stalled_clients_keep_nobody_waiting(bot: BotProcess, ch
     async with asyncio.timeout(QUICK):
         assert await channel.conversation().say("hi", "u1", bot.url) == ["What is your name?"]
     for _, writer in stalled:
+        writer.close()
+
+
+SHORT_HEADS = """
+import functools, app
+app.HeaderDeadline = functools.partial(app.HeaderDeadline, 0.5)
+app.main()
+"""
+
+
+async def test_the_process_closes_a_connection_whose_head_comes_slowly(machine: Environment, start: Start) -> None:
+    here = machine | {"STATE_STORAGE": "memory", "HOST": "127.0.0.1", "PYTHONPATH": str(APP.parent)}
+    async with start(here, "-c", SHORT_HEADS) as bot, asyncio.timeout(QUICK):
+        reader, writer = await _connect(bot)
+        writer.write(POST)
+        assert await reader.read() == b""
         writer.close()
 
 
