@@ -5,10 +5,12 @@ https://learn.microsoft.com/azure/bot-service/rest-api/bot-framework-rest-connec
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import time
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 from aiohttp import web
 from botbuilder.core import Bot, InvokeResponse, TurnContext
@@ -18,6 +20,7 @@ from botframework.connector.auth import AuthenticateRequestResult
 from msrest.serialization import Model
 
 from bots.activity_body import read_activity
+from bots.admission import Arrivals, TooMany, Turns
 from bots.credentials import NotSignedIn
 from bots.local_only import HOW, is_loopback
 from bots.logs import is_noted, note, short_hash
@@ -45,18 +48,28 @@ class MessagesEndpoint:
         self._bot = bot
         self._local_only = local_only
         self._seconds = seconds
+        self._arrivals = Arrivals()
+        self._turns = Turns()
 
     async def post(self, request: web.Request) -> web.Response:
         """Run the turn. Answers 201, or what an invoke or `expectReplies` activity returns.
 
         4xx for a body that is no activity (`read_activity`), 401 for a caller that is not a channel of this bot, 403
         for a serviceUrl that nobody vouches for; with Retry-After 502 where the channel took not all replies in time,
-        and 503 where the state could not be read or saved, the caller's token not be checked, or the bot's own not be
-        had.
+        and 503 where the state could not be read or saved, the caller's token not be checked, the bot's own not be had,
+        or where there are too many requests.
         """
         with delivery(self._seconds):
-            caller, activity = await self._known(request)
-            return _answer(await self._turn(caller, activity))
+            try:
+                async with self._arrivals.one(request.remote or ""):
+                    caller, activity = await self._known(request)
+                with self._turns.one(urlsplit(activity.service_url).netloc):
+                    # Those that came at the same time are counted before any is handled: turns that hardly wait would
+                    # otherwise follow each other, and the last of thousands start a minute after it came.
+                    await asyncio.sleep(0)
+                    return _answer(await self._turn(caller, activity))
+            except TooMany as error:
+                raise refusal(web.HTTPServiceUnavailable, "too many requests at once", close=True) from error
 
     async def _known(self, request: web.Request) -> tuple[AuthenticateRequestResult, Activity]:
         activity = await read_activity(request)
