@@ -241,4 +241,4 @@ def in_file(folder: Path) -> Settings:
     return Settings(state_storage="sqlite", sqlite_path=str(folder / "state.db"))
 
 
-__all__ = ["BOTH", "ONE", "STORAGE_SECONDS", "Activity", "Rig", "Talk", "in_file", "rig"]
+__all__ = ["BOTH", "ONE", "STORAGE_SECONDS", "Activity", "Rig", "Talk", "in_file", "rig", "service_of", "through"]
