@@ -324,7 +324,7 @@ async def test_a_reply_that_waits_for_a_free_connection_is_not_late_and_no_silen
 async def test_a_reply_for_which_no_connection_gets_free_in_time_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hosts_module, "CONNECTIONS", 1)
     monkeypatch.setattr(deadline, "REPLYING", 0.2)
-    in_time = replace(ONE_SECOND, turn_timeout=0.3)
+    in_time = replace(MEMORY, turn_timeout=1.0, reply_timeout=2.0)
     async with channel(hang) as busy, TestClient(TestServer(create_app(in_time, Echo))) as client:
         post = Post(client)
         assert await asyncio.gather(*(post(busy.url) for _ in range(3))) == [502] * 3

@@ -27,7 +27,7 @@ from tests.unit import turn_bench
 from tests.unit.http_channel import MEMORY, channel
 from tests.unit.turn_bench import Bench, C, count
 
-DECIDED, REPLYING = 0.3, 0.3  # seconds
+DECIDED, REPLYING = 1.0, 0.3  # seconds
 QUICK = 4.0  # seconds; every bound of a single step but the delivery's is longer
 IN_TIME = replace(MEMORY, turn_timeout=DECIDED)
 Turn = Callable[[TurnContext], Awaitable[None]]
