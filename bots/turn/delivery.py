@@ -65,6 +65,7 @@ class Deliveries:
             for number, reply in enumerate(replies, 1):
                 if number > done or _is_in_response(reply, received):
                     sending = asyncio.create_task(self._send(outlet, reply, name, number))
+                    sending.add_done_callback(_heard)
                     self._on_the_way[name] = sending
                     await asyncio.shield(sending)
 
@@ -79,6 +80,12 @@ class Deliveries:
             self._counts[name] = max(self._counts.get(name, 0), number)
         finally:
             del self._on_the_way[name]
+
+
+def _heard(sending: asyncio.Task[None]) -> None:
+    # Where nobody waits for it any more, the event loop would complain of an error that nobody has heard of.
+    if not sending.cancelled():
+        sending.exception()
 
 
 def _name(txn: str | None, received: Activity, replies: Sequence[Reply]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -85,6 +86,22 @@ async def test_a_reply_on_its_way_does_not_hold_the_conversation(bench: Bench) -
     with quickly():
         assert await replica.status(bench.message("count")) == 201
     assert (await bench.storage.states())[C] == {"count": 2}
+
+
+async def test_a_reply_that_fails_when_nobody_waits_for_it_is_no_error_of_the_process(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    replica, message = await bench.of(one_and_two), bench.message("count")
+    bench.connector.may_answer.clear()
+    assert await replica.status(message) == 502
+    bench.connector.fails = True
+    bench.connector.may_answer.set()
+    await bench.settled(replica)
+    gc.collect()
+    assert not [record for record in caplog.records if record.name == "asyncio"]
+    bench.connector.fails = False
+    assert await replica.status(message) == 201
+    assert bench.connector.texts == ["one", "one", "two"]
 
 
 async def test_shutting_down_waits_for_a_reply_on_its_way(bench: Bench) -> None:
