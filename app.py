@@ -15,7 +15,6 @@ from botbuilder.core import Bot
 
 from bots import StateManagementBot
 from bots.adapter import create_adapter
-from bots.admission import admission
 from bots.connector.pool import ConnectorPool
 from bots.credentials import BotCredentialsFactory, BotIdentity
 from bots.endpoint import MessagesEndpoint
@@ -80,7 +79,7 @@ def create_app(settings: Settings, bot_factory: BotFactory = StateManagementBot)
     is_local = not (settings.app_id or settings.allow_unauthenticated)
     app = web.Application(
         client_max_size=settings.max_request_bytes,
-        middlewares=[heads.middleware, refusals, admission(MESSAGES), *([local_only] if is_local else [])],
+        middlewares=[heads.middleware, refusals, *([local_only] if is_local else [])],
     )
     runtime = Runtime(new_txn=noted_txn, limits=Limits(turn=settings.turn_timeout))
     observer = _page(app, storage) if settings.is_local else unobserved
@@ -94,7 +93,8 @@ def create_app(settings: Settings, bot_factory: BotFactory = StateManagementBot)
     app.cleanup_ctx.append(_opened)
     app.on_cleanup.append(lambda _app: connectors.aclose())
     app.on_cleanup.append(lambda _app: credentials.aclose())
-    app.router.add_post(MESSAGES, MessagesEndpoint(adapter, bot, local_only=is_local).post, expect_handler=expectations)
+    endpoint = MessagesEndpoint(adapter, bot, local_only=is_local, seconds=settings.turn_timeout)
+    app.router.add_post(MESSAGES, endpoint.post, expect_handler=expectations)
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/readyz", _readyz)
     return app

@@ -7,7 +7,6 @@ https://github.com/microsoft/botframework-sdk/blob/main/specs/botframework-activ
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import json
 import math
@@ -21,6 +20,7 @@ from azure.core.exceptions import DeserializationError  # what msrest raises
 from botbuilder.schema import Activity
 
 from bots.refusals import refusal
+from bots.turn.deadline import time_to_decide
 from bots.wire import from_json
 
 READ_SECONDS: Final = 10.0  # for the whole body
@@ -48,13 +48,12 @@ async def _read(request: web.Request) -> bytes:
     if (request.content_length or 0) > limit:
         raise refusal(*too_large, close=True)
     try:
-        async with asyncio.timeout(READ_SECONDS):
+        async with time_to_decide(READ_SECONDS):
             return await request.read()
     except web.HTTPRequestEntityTooLarge:
         raise refusal(*too_large, close=True) from None
     except TimeoutError:
-        late = f"the body did not arrive within {READ_SECONDS:.0f} s"
-        raise refusal(web.HTTPRequestTimeout, late, close=True) from None
+        raise refusal(web.HTTPRequestTimeout, "the body did not arrive in time", close=True) from None
     except web.RequestPayloadError:
         raise refusal(web.HTTPBadRequest, "the body is not what its headers say") from None
 

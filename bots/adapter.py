@@ -15,6 +15,7 @@ from bots.connector.authentication import PooledAuthentication
 from bots.connector.pool import ConnectorPool
 from bots.credentials import BotCredentialsFactory, BotIdentity
 from bots.logs import note, short_hash
+from bots.turn.deadline import time_to_reply
 from bots.turn.errors import RepliesNotDelivered, for_bugs_only
 from storage.errors import StateDecodeError
 
@@ -44,7 +45,8 @@ async def _apologise(turn_context: TurnContext, error: Exception) -> None:
         failed = InvokeResponse(status=HTTPStatus.INTERNAL_SERVER_ERROR)
         await turn_context.send_activity(Activity(type=ActivityTypes.invoke_response, value=failed))
     try:
-        for text in APOLOGY:
-            await turn_context.send_activity(text)
+        async with time_to_reply():
+            for text in APOLOGY:
+                await turn_context.send_activity(text)
     except Exception as unsent:  # the connector's client raises what its HTTP library does
         raise RepliesNotDelivered(f"the apology was not delivered: {unsent}") from unsent

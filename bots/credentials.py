@@ -6,7 +6,6 @@ managed identity. These keep the token until shortly before it expires.
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +16,7 @@ from botframework.connector.auth import (
     ServiceClientCredentialsFactory,
 )
 
+from bots.turn.deadline import time_to_decide
 from bots.turn.errors import TryAgain
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class BotCredentialsFactory(ServiceClientCredentialsFactory):
         credentials = BotCredentials(app_id, oauth_scope, self._latest)
         self._credential = self._credential or _sign_in(self._identity)
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with time_to_decide(PATIENCE):
                 token = await self._credential.get_token(f"{credentials.oauth_scope}/.default")
         except Exception as error:  # azure-identity raises its own errors, azure-core's and its transport's
             raise NotSignedIn("the bot gets no token for its replies; check MicrosoftApp...") from error

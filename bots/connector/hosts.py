@@ -1,4 +1,4 @@
-"""What is known of each channel's host: which retries it may still get, and whether it answers at all.
+"""What is known of each channel's host: the replies on their way to it, the retries left, whether it answers at all.
 
 A host that has not answered for a while is not waited for (a circuit breaker, M. Nygard, "Release It!"): otherwise each
 of its turns holds a place for the whole time limit, until there is none left for the others.
@@ -6,20 +6,27 @@ of its turns holds a place for the whole time limit, until there is none left fo
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
+from bots.turn.deadline import time_to_reply
 from bots.turn.remembered import Remembered
 from storage.retries import Budget
 
+CONNECTIONS: Final = 100  # to one host
 SILENT_AFTER: Final = 10  # replies in a row that got no answer in time
 PROBE_EVERY: Final = 1.0  # seconds between two replies to a host that is silent
 
 
 class HostSilentError(Exception):
     """Raised instead of waiting for a host that has not answered of late."""
+
+
+class AllConnectionsBusyError(Exception):
+    """Raised for a reply that could not be sent in time, because as many others as may be are on their way."""
 
 
 class Host:
@@ -34,6 +41,23 @@ class Host:
         self._silences = 0
         self._next_probe = 0.0
         self.budget = Budget()
+        self._connections = asyncio.Semaphore(CONNECTIONS)
+
+    @asynccontextmanager
+    async def free_connection(self) -> AsyncIterator[None]:
+        """Have one of the connections in the block, before it is `waited_for`: what is not sent is no silence of its.
+
+        Raises `AllConnectionsBusyError` where none gets free while the delivery has time.
+        """
+        try:
+            async with time_to_reply():
+                await self._connections.acquire()
+        except TimeoutError as error:
+            raise AllConnectionsBusyError(f"{CONNECTIONS} replies are waiting for its answer") from error
+        try:
+            yield
+        finally:
+            self._connections.release()
 
     @contextmanager
     def waited_for(self) -> Iterator[None]:

@@ -20,10 +20,9 @@ from msrest.universal_http import ClientRequest
 from msrest.universal_http.async_abc import AsyncClientResponse
 from yarl import URL
 
-from bots.connector.hosts import Hosts, HostSilentError
+from bots.connector.hosts import AllConnectionsBusyError, Hosts, HostSilentError
 from storage.retries import retried
 
-CONNECTIONS_PER_HOST: Final = 100
 KEPT_ALIVE: Final = 30.0  # seconds that an idle connection is kept
 _PASSING: Final = (408, 429, 500, 502, 503, 504)
 
@@ -64,7 +63,7 @@ class ReplySender(AsyncHTTPSender[Any, Any]):
         """Send a request and return what comes back, whatever its status.
 
         A redirect is an answer like any other: followed, it would carry the bot's token elsewhere. Raises msrest's
-        ClientRequestError where no answer comes in time.
+        ClientRequestError where no answer comes in time, or no connection gets free while the delivery has time.
         """
 
         async def once() -> Answer:
@@ -79,14 +78,15 @@ class ReplySender(AsyncHTTPSender[Any, Any]):
 
         host = self._hosts.of(url.raw_authority)
         try:
-            with host.waited_for():
-                async with asyncio.timeout(self._timeout):
-                    return await retried(once, _retry_after, budget=host.budget, seconds=self._timeout)
+            async with host.free_connection():
+                with host.waited_for():
+                    async with asyncio.timeout(self._timeout):
+                        return await retried(once, _retry_after, budget=host.budget, seconds=self._timeout)
         except _PassingError as failure:
             return failure.answer
         except TimeoutError as error:
             raise ClientRequestError(f"no answer within {self._timeout:g} s", error) from error
-        except (ClientError, HostSilentError, OSError, ValueError) as error:
+        except (ClientError, AllConnectionsBusyError, HostSilentError, OSError, ValueError) as error:
             raise ClientRequestError(f"{type(error).__name__}: {error}", error) from error
 
     def _way(self, url: URL, headers: Mapping[str, str]) -> dict[str, Any]:
@@ -141,8 +141,7 @@ class _ReadResponse(AsyncClientResponse):
 
 def _session() -> ClientSession:
     return ClientSession(
-        # No bound in all: the connections to one host must not wait for those to another.
-        connector=TCPConnector(limit=0, limit_per_host=CONNECTIONS_PER_HOST, keepalive_timeout=KEPT_ALIVE),
+        connector=TCPConnector(limit=0, keepalive_timeout=KEPT_ALIVE),  # `Host` bounds them
         timeout=ClientTimeout(total=None),  # `send` has it
         cookie_jar=DummyCookieJar(),
     )

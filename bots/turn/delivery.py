@@ -6,13 +6,19 @@ of never losing them.
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
+import json
+import uuid
 from collections.abc import Sequence
 from typing import Final
 
 from botbuilder.core import TurnContext
 from botbuilder.schema import Activity, ActivityTypes, DeliveryModes
 
+from bots.turn.deadline import time_to_reply
 from bots.turn.outlet import Outlet
+from bots.turn.recorded import record
 from bots.turn.remembered import Remembered
 from bots.turn.replies import Reply
 
@@ -32,27 +38,63 @@ def delivery_id(activity: Activity) -> str | None:
 
 
 class Deliveries:
-    """What this process has sent."""
+    """What this process has sent, and what it is sending."""
 
     def __init__(self) -> None:
-        self._counts: Remembered[str, int] = Remembered()  # by the attempt that committed
+        self._counts: Remembered[str, int] = Remembered()  # by `_name`
+        self._on_the_way: dict[str, asyncio.Task[None]] = {}
 
     async def deliver(self, outlet: Outlet, txn: str | None, received: Activity, replies: Sequence[Reply]) -> None:
-        """Send what has not been sent yet. Raises what the adapter raises; a later call goes on from there.
+        """Send what has not been sent yet, as far as the delivery's time goes; a later call goes on from there.
+
+        Raises what the adapter raises, and TimeoutError when time is up. A reply that is on its way then is left to
+        arrive, and counts when it has: the channel would show it twice if it were sent again.
 
         Args:
             outlet: where to.
             txn: the attempt that committed; None for a turn that the ledger does not know, whose replies another
-                delivery makes anew.
+                delivery makes anew. Where it makes the same, they are not sent again either.
             received: the activity as delivered now.
             replies: all replies of the attempt.
         """
-        done = self._counts.get(txn, 0) if txn else 0
-        for number, reply in enumerate(replies, 1):
-            if number > done or _is_in_response(reply, received):
-                await _deliver(outlet, reply)
-                if txn:
-                    self._counts[txn] = max(done, number)
+        name = _name(txn, received, replies)
+        async with time_to_reply():
+            if earlier := self._on_the_way.get(name):
+                await asyncio.wait({earlier})
+            done = self._counts.get(name, 0)
+            for number, reply in enumerate(replies, 1):
+                if number > done or _is_in_response(reply, received):
+                    sending = asyncio.create_task(self._send(outlet, reply, name, number))
+                    sending.add_done_callback(_heard)
+                    self._on_the_way[name] = sending
+                    await asyncio.shield(sending)
+
+    async def aclose(self) -> None:
+        """Wait for the replies that are on their way."""
+        if self._on_the_way:
+            await asyncio.wait(self._on_the_way.values())
+
+    async def _send(self, outlet: Outlet, reply: Reply, name: str, number: int) -> None:
+        try:
+            await _deliver(outlet, reply)
+            self._counts[name] = max(self._counts.get(name, 0), number)
+        finally:
+            del self._on_the_way[name]
+
+
+def _heard(sending: asyncio.Task[None]) -> None:
+    # Where nobody waits for it any more, the event loop would complain of an error that nobody has heard of.
+    if not sending.cancelled():
+        sending.exception()
+
+
+def _name(txn: str | None, received: Activity, replies: Sequence[Reply]) -> str:
+    """What the next delivery will call these replies too."""
+    activity_id = delivery_id(received)
+    if txn or not activity_id:
+        return txn or uuid.uuid4().hex
+    said = [received.channel_id, received.conversation.id, activity_id, record(replies, received)]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
 async def _deliver(outlet: Outlet, reply: Reply) -> None:

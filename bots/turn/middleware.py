@@ -22,7 +22,7 @@ from botbuilder.core import ConversationState, Middleware, TurnContext
 from bots.state import StoredState
 from bots.turn.afterwards import Afterwards
 from bots.turn.context import TurnScene
-from bots.turn.deadline import in_time
+from bots.turn.deadline import in_time, time_to_reply
 from bots.turn.delivery import Deliveries, delivery_id
 from bots.turn.documents import TurnDocuments
 from bots.turn.errors import RepliesNotDelivered, TurnConflict
@@ -98,13 +98,16 @@ class TurnTransaction(Middleware):
             if turn.txn and not is_answered_by_response(scene.received):
                 self._settled.add(conversation, scene.received)
                 if self._runtime.monotonic() - arrived > SLOW:
-                    await mark_delivered(turn)
                     self._recent.drop(conversation)
+                    with contextlib.suppress(TimeoutError):
+                        async with time_to_reply():
+                            await mark_delivered(turn)
         if isinstance(turn, Committed):
             self._afterwards.tidy(turn)
 
     async def aclose(self) -> None:
-        """Wait for what is done after the replies."""
+        """Wait for replies on their way, and for what is done after them."""
+        await self._deliveries.aclose()
         await self._afterwards.aclose()
 
     async def _decide(

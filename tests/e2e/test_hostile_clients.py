@@ -164,6 +164,22 @@ def _with_descriptors(count: int, machine: Environment, start: Start) -> Abstrac
     return start(machine | {"STATE_STORAGE": "memory", "HOST": "127.0.0.1"}, "-c", code)
 
 
+SHORT_HEADS = """
+import functools, app
+app.HeaderDeadline = functools.partial(app.HeaderDeadline, 0.5)
+app.main()
+"""
+
+
+async def test_the_process_closes_a_connection_whose_head_comes_slowly(machine: Environment, start: Start) -> None:
+    here = machine | {"STATE_STORAGE": "memory", "HOST": "127.0.0.1", "PYTHONPATH": str(APP.parent)}
+    async with start(here, "-c", SHORT_HEADS) as bot, asyncio.timeout(QUICK):
+        reader, writer = await _connect(bot)
+        writer.write(POST)
+        assert await reader.read() == b""
+        writer.close()
+
+
 def large(number: int) -> bytes:
     return json.dumps({"type": "message", "number": number, "text": "x" * 900_000}).encode()
 

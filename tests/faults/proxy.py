@@ -19,6 +19,9 @@ from aiohttp import ClientSession, ClientTimeout, TCPConnector, web
 from multidict import CIMultiDict
 from yarl import URL
 
+# Seconds that a connection to the service may be idle. Services keep theirs for five or more; and a new one for each
+# request, with its TLS handshake, would be what a busy machine is busy with.
+KEPT_ALIVE = 2.0
 _HOP_BY_HOP = ("Connection", "Keep-Alive", "Transfer-Encoding", "Date", "Server", "Content-Length")
 
 
@@ -81,7 +84,7 @@ class Proxy:
     async def before(cls, upstream: str, tls: SSLContext | None = None) -> AsyncIterator[Proxy]:
         """Run a proxy, on a free port of the loopback interface, until the block ends; with `tls` over HTTPS."""
         proxy = cls(upstream.rstrip("/"))
-        connector = TCPConnector(ssl=False, limit=0, force_close=True)
+        connector = TCPConnector(ssl=False, limit=0, keepalive_timeout=KEPT_ALIVE)
         async with ClientSession(
             connector=connector,
             auto_decompress=False,
@@ -191,7 +194,7 @@ def refused(status: int, **headers: str) -> Fault:
 
     async def fault(_forward: Forward) -> Answer:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return Answer(status, CIMultiDict({"Content-Type": "application/json", **named}), b'{"message": "no"}')
+        return Answer(status, CIMultiDict(named))
 
     return fault
 

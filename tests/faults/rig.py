@@ -18,10 +18,13 @@ import pytest
 from aiohttp import ClientConnectionError, web
 
 import app as state_bot
+from bots.turn.events import TurnEvent, TurnObserver
+from bots.turn.middleware import TurnTransaction
 from bots.turn.runtime import Limits, Runtime
 from config import Settings
 from infra.local.channel import Answer, Channel, Conversation
 from storage import StateStorage
+from tests.faults import results
 from tests.faults.proxy import Match, Proxy, Request, Rule
 from tests.faults.tally_bot import BOTH, ONE, TELL, TallyBot
 
@@ -105,6 +108,8 @@ class Talk:
         """
         found = await self.lists()
         mine = self.acknowledged
+        for scope, names in found.items():
+            results.count((name for name, text in mine.items() if scope in text.split()), names, scope)
         assert sorted(found["conversation"]) == sorted(mine)
         of_user = {**mine, **{name: text for other in others for name, text in other.acknowledged.items()}}
         assert sorted(found["user"]) == sorted(name for name, text in of_user.items() if text == BOTH)
@@ -118,9 +123,10 @@ class Talk:
         """The writes of one of the two documents."""
         return lambda request: request.method in ("PUT", "POST") and self._key(scope) in request.name
 
-    def reads(self, scope: str) -> Match:
-        """The reads of one of the two documents."""
-        return lambda request: request.method == "GET" and self._key(scope) in request.name
+    def reads(self, *scopes: str) -> Match:
+        """The reads of one of the two documents, or of both."""
+        keys = [self._key(scope) for scope in scopes]
+        return lambda request: request.method == "GET" and any(key in request.name for key in keys)
 
     def touches(self, scope: str) -> Match:
         """Reads and writes of one of the two documents."""
@@ -142,6 +148,7 @@ class Rig:
         store: the proxy to the backend, None where that is in the process.
         to_channel: the proxy to the channel.
         url: where it takes activities.
+        events: what happened in its turns.
     """
 
     backend: str
@@ -150,7 +157,12 @@ class Rig:
     store: Proxy | None
     clock: Clock
     app: web.Application
-    url: str = ""
+    url: str
+    events: list[TurnEvent]
+
+    def happened(self, message: Activity) -> list[str]:
+        """What happened in the turns of a message, in order."""
+        return [event.what for event in self.events if event.activity_id == message["id"]]
 
     @property
     def storage(self) -> StateStorage:
@@ -190,13 +202,23 @@ async def rig(
         clock = Clock()
         monkeypatch.setattr(state_bot, "Runtime", partial(Runtime, wall=clock))
         monkeypatch.setattr(state_bot, "Limits", partial(Limits, pause=0.02))
+        events: list[TurnEvent] = []
+        monkeypatch.setattr(state_bot, "TurnTransaction", partial(_watched, events))
         app = state_bot.create_app(replace(settings, **limits), TallyBot)  # type: ignore[arg-type]
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         url = f"http://127.0.0.1:{runner.addresses[0][1]}/api/messages"
-        yield Rig(settings.state_storage, channel, to_channel, store, clock, app, url)
+        yield Rig(settings.state_storage, channel, to_channel, store, clock, app, url, events)
+
+
+def _watched(events: list[TurnEvent], *arguments: Any, observer: TurnObserver, **options: Any) -> TurnTransaction:
+    def observe(event: TurnEvent) -> None:
+        events.append(event)
+        observer(event)
+
+    return TurnTransaction(*arguments, observer=observe, **options)
 
 
 def service_of(settings: Settings) -> str | None:
@@ -219,4 +241,4 @@ def in_file(folder: Path) -> Settings:
     return Settings(state_storage="sqlite", sqlite_path=str(folder / "state.db"))
 
 
-__all__ = ["BOTH", "ONE", "REPLY_SECONDS", "STORAGE_SECONDS", "TURN_SECONDS", "Rig", "Talk", "in_file", "rig"]
+__all__ = ["BOTH", "ONE", "STORAGE_SECONDS", "Activity", "Rig", "Talk", "in_file", "rig", "service_of", "through"]

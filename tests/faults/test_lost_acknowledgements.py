@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import uuid
 from functools import partial
 
 import pytest
 
+from storage import ABSENT, StorageConflict, StorageUnavailable, Write
 from tests.faults import proxy
-from tests.faults.proxy import Fault
+from tests.faults.proxy import Fault, Match
 from tests.faults.rig import BOTH, ONE, Rig, Talk
 from tests.faults.tally_bot import TallyBot
 
@@ -42,8 +44,33 @@ async def test_a_lost_acknowledgement_is_recognised_in_the_same_delivery(
     assert rule.hits == 1
     assert TallyBot.runs[message["id"]] == before_runs + 1  # no attempt was lost
     assert answer.status == 201
+    assert talk.rig.happened(message) == ["loaded", "committed", "done"]  # neither lost nor delivered again
     assert len(refusals(talk, scope)) == len(before) + 1  # the service did not take the second copy
     await talk.check()
+
+
+def writes(key: str) -> Match:
+    """The writes of one document."""
+    return lambda request: request.method in ("PUT", "POST") and key in request.name
+
+
+@pytest.mark.parametrize("any_backend", REMOTE, indirect=True)
+async def test_a_write_that_may_have_been_done_is_not_called_a_conflict(any_rig: Rig) -> None:
+    key = f"document-{uuid.uuid4().hex}"
+    # Of a kept connection that is reset aiohttp tells nobody: it sends a PUT once more by itself.
+    with any_rig.remote.failing(writes(key), proxy.hang_after, times=1), pytest.raises(StorageUnavailable):
+        await any_rig.storage.save({key: Write({"n": 1}, ABSENT)})
+    assert (await any_rig.storage.load([key]))[key].value == {"n": 1}
+
+
+@pytest.mark.parametrize("any_backend", REMOTE, indirect=True)
+async def test_a_write_that_was_put_off_and_then_refused_is_a_conflict(any_rig: Rig) -> None:
+    key = f"document-{uuid.uuid4().hex}"
+    await any_rig.storage.save({key: Write({"n": 1}, ABSENT)})
+    put_off = proxy.refused(429, x_ms_retry_after_ms="10")
+    with any_rig.remote.failing(writes(key), put_off, times=1) as rule, pytest.raises(StorageConflict):
+        await any_rig.storage.save({key: Write({"n": 2}, ABSENT)})
+    assert rule.hits == 1
 
 
 @pytest.mark.parametrize("any_backend", REMOTE, indirect=True)

@@ -6,7 +6,7 @@ import gc
 import socket
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,12 @@ from azure.storage.blob.aio import BlobServiceClient
 
 import app as state_bot
 from config import Settings
-from storage import StateStorage
+from storage import StateStorage, StorageUnavailable, create_storage
 from storage.blob import BlobStorage
 from tests.faults.certificates import certificate
 from tests.faults.proxy import Proxy
 from tests.faults.results import CELLS, Cell
-from tests.faults.rig import BOTH, STORAGE_SECONDS, Rig, Talk, rig
+from tests.faults.rig import BOTH, STORAGE_SECONDS, Rig, Talk, rig, service_of, through
 
 REMOTE = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("blob", "cosmos")]
 on_services = pytest.mark.parametrize("service", REMOTE)
@@ -33,6 +33,18 @@ def settings(service: str, request: pytest.FixtureRequest) -> Settings:
     """A store of the test's own on the service."""
     found: Settings = request.getfixturevalue(f"{service}_settings")
     return found
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A name that is not this machine's, but leads to it."""
+    name, resolve = "account.example", socket.getaddrinfo
+
+    def to_here(host: Any, *rest: Any, **options: Any) -> Any:
+        return resolve("127.0.0.1" if host == name else host, *rest, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", to_here)
+    return name
 
 
 @contextmanager
@@ -82,7 +94,7 @@ async def test_a_channel_whose_name_does_not_resolve_for_a_while(monkeypatch: py
 def verifying(settings: Settings, trusted: Path) -> StateStorage:
     """The storage of the settings, which trusts one certificate.
 
-    On Blob Storage only: on a loopback address the SDK of Cosmos DB verifies none, whatever it is told.
+    On Blob Storage only: of Cosmos DB's emulator, on a loopback address, no certificate is verified.
     """
     service = BlobServiceClient.from_connection_string(
         settings.blob_connection_string, connection_verify=str(trusted), retry_total=0
@@ -115,6 +127,20 @@ async def test_a_backend_that_presents_a_wrong_certificate_for_a_while(
     monkeypatch.setattr(state_bot, "create_storage", lambda given: verifying(given, trusted))
     async with rig(blob_settings, monkeypatch, tls) as running:
         await outlive(running.talk(), presenting(tls, other, right, running), "certificate", 503)
+
+
+@on_services
+async def test_a_backend_with_a_certificate_that_nobody_vouches_for_is_told_nothing(
+    settings: Settings, elsewhere: str, tmp_path: Path
+) -> None:
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate(tmp_path, "of-nobody"))
+    async with Proxy.before(service_of(settings) or "", tls) as impostor:
+        there = through(settings, impostor.url.replace("127.0.0.1", elsewhere))
+        async with aclosing(create_storage(there)) as storage:
+            with pytest.raises(StorageUnavailable, match="CERTIFICATE_VERIFY_FAILED"):
+                await storage.open()
+        assert impostor.seen == []
 
 
 @pytest.mark.memory

@@ -20,10 +20,12 @@ from botframework.connector.auth import ClaimsIdentity
 from app import create_app
 from bots import credentials
 from bots.adapter import create_adapter
+from bots.connector import hosts as hosts_module
 from bots.connector import pool as pool_module
-from bots.connector.hosts import SILENT_AFTER, Host, HostSilentError
+from bots.connector.hosts import PROBE_EVERY, SILENT_AFTER, Host, HostSilentError
 from bots.connector.pool import ConnectorPool
 from bots.credentials import BotCredentialsFactory, BotIdentity
+from bots.turn import deadline
 from tests.unit.http_channel import EMULATOR, MEMORY
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -285,6 +287,48 @@ async def test_a_failure_that_is_an_answer_does_not_silence_a_channel() -> None:
             raise ConnectionResetError
     with host.waited_for():
         pass
+
+
+async def test_the_turns_of_a_silent_channel_are_refused_without_sending() -> None:
+    impatient = replace(MEMORY, reply_timeout=0.1)
+    async with channel(hang) as silent, TestClient(TestServer(create_app(impatient, Echo))) as client:
+        post = Post(client)
+        assert [await post(silent.url) for _ in range(SILENT_AFTER)] == [502] * SILENT_AFTER
+        began = time.monotonic()
+        assert [await post(silent.url) for _ in range(20)] == [502] * 20
+        probes = 1 + (time.monotonic() - began) / PROBE_EVERY
+        assert len(silent.seen) <= SILENT_AFTER + probes
+
+
+async def test_a_reply_that_waits_for_a_free_connection_is_not_late_and_no_silence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    at_once, most = 0, 0
+
+    async def slow(_request: web.Request) -> web.StreamResponse:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        await asyncio.sleep(0.1)
+        at_once -= 1
+        return web.json_response({"id": "1"})
+
+    monkeypatch.setattr(hosts_module, "CONNECTIONS", 2)
+    async with channel(slow) as busy, TestClient(TestServer(create_app(ONE_SECOND, Echo))) as client:
+        post = Post(client)
+        turns = await asyncio.gather(*(post(busy.url) for _ in range(4 * SILENT_AFTER)))  # for two seconds
+    assert set(turns) == {201}
+    assert most == 2
+
+
+async def test_a_reply_for_which_no_connection_gets_free_in_time_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hosts_module, "CONNECTIONS", 1)
+    monkeypatch.setattr(deadline, "REPLYING", 0.2)
+    in_time = replace(MEMORY, turn_timeout=1.0, reply_timeout=2.0)
+    async with channel(hang) as busy, TestClient(TestServer(create_app(in_time, Echo))) as client:
+        post = Post(client)
+        assert await asyncio.gather(*(post(busy.url) for _ in range(3))) == [502] * 3
+        assert len(busy.seen) == 1
 
 
 async def test_replies_go_through_the_environments_proxy_except_to_hosts_that_need_none(

@@ -142,12 +142,14 @@ class Connector:
     Attributes:
         sent: what it has taken, in order.
         refusals: for each request to come, whether it is refused; those after the last are taken.
+        fails: whether it fails when it has taken one.
         url: where bots send replies.
     """
 
     def __init__(self) -> None:
         self.sent: list[Sent] = []
         self.refusals: list[bool] = []
+        self.fails = False
         self.arrived = asyncio.Event()
         self.may_answer = asyncio.Event()
         self.may_answer.set()
@@ -164,6 +166,8 @@ class Connector:
         self.sent.append(Sent(request.method, request.match_info.get("activity"), body))
         self.arrived.set()
         await self.may_answer.wait()
+        if self.fails:
+            return web.json_response({"error": {"code": "Forbidden", "message": "after all"}}, status=403)
         return web.json_response({"id": f"sent-{len(self.sent)}"})
 
 
