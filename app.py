@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, suppress
 from typing import Any
 
@@ -43,7 +43,7 @@ SERVER_OPTIONS: dict[str, Any] = {
     "lingering_time": 1.0,  # seconds in which the rest of a refused body is thrown away
 }
 BACKLOG = 128  # connections that wait to be accepted
-LISTENS = web.AppKey[Callable[[str], Awaitable[None]]]("listens")  # wants to know the URL, in development
+LISTENS = web.AppKey[Callable[[str], None]]("listens")  # wants to know the URL, in development
 SHUTDOWN_SECONDS = web.AppKey("shutdown_seconds", float)
 _log = logging.getLogger(__name__)
 OPEN_SECONDS = 10.0  # for the storage to answer before the process gives up
@@ -166,7 +166,7 @@ async def serve(settings: Settings, bot_factory: BotFactory = StateManagementBot
         print(f"State bot on http://{host}:{port}{MESSAGES}, state in {app[STORAGE]}", flush=True)
         if LISTENS in app:
             print(f"Talk to it, and see its state: http://{host}:{port}/", flush=True)
-            await app[LISTENS](f"http://{host}:{port}")
+            app[LISTENS](f"http://{host}:{port}")
         await stop.wait()
     except StorageError as error:
         raise _unusable_storage(settings, str(error)) from error

@@ -6,6 +6,10 @@ imported. It is a channel to the bot (Direct Line 3.0, `channel`), and a window 
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from typing import Final
+
 from aiohttp import web
 
 from bots.turn.events import TurnEvent
@@ -16,6 +20,10 @@ from demos.page.feed import Feed
 from demos.page.replicas import Replicas
 from demos.page.routes import PageRoutes
 from storage.base import StateStorage
+from storage.errors import StorageError
+
+AGAIN: Final = 2.0  # seconds until the others are told again that this process listens
+_log = logging.getLogger(__name__)
 
 
 class Page:
@@ -25,6 +33,7 @@ class Page:
         self._feed = Feed()
         self._channel = LocalChannel(storage)
         self._replicas = Replicas(storage)
+        self._announcing: asyncio.Task[None] | None = None
         self._routes = PageRoutes(self._channel, self._feed, self._replicas, storage)
 
     def observe(self, event: TurnEvent) -> None:
@@ -39,11 +48,22 @@ class Page:
         app.on_shutdown.append(self._end_streams)
         app.on_cleanup.append(self._close)
 
-    async def listens(self, url: str) -> None:
-        """Learn where the process listens: scheme, host and port. Raises what the storage raises."""
-        await self._replicas.announce(url)
+    def listens(self, url: str) -> None:
+        """Learn where the process listens (scheme, host, port), and tell the others as soon as the storage can."""
+        self._replicas.me["url"] = url
+        self._announcing = asyncio.create_task(self._announce())
+
+    async def _announce(self) -> None:
+        while True:
+            try:
+                return await self._replicas.announce()
+            except StorageError as error:
+                _log.warning("the other replicas cannot be told of this one yet: %s", error)
+            await asyncio.sleep(AGAIN)
 
     async def _end_streams(self, _app: web.Application) -> None:
+        if self._announcing:
+            self._announcing.cancel()
         await self._feed.aclose()  # they never end by themselves, and the server waits for all that runs
 
     async def _close(self, _app: web.Application) -> None:

@@ -32,9 +32,9 @@ class Replicas:
         self._store = store
         self.me: JsonObject = {"process": uuid.uuid4().hex, "pid": os.getpid(), "url": None}
 
-    async def announce(self, url: str) -> None:
-        """Let the others know that this process listens at `url`. Raises what the storage raises."""
-        self.me["url"] = url
+    async def announce(self) -> None:
+        """Let the others know where this process listens. Raises what the storage raises."""
+        url = self.me["url"]
         while True:
             document = (await self._store.load([KEY])).get(KEY)
             known = document.value["replicas"] if document else {}
