@@ -7,6 +7,7 @@ https://learn.microsoft.com/azure/bot-service/bot-builder-howto-v4-storage
 from __future__ import annotations
 
 import abc
+import dataclasses
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
@@ -18,6 +19,17 @@ from storage.contract import ANY, DocumentStore, Expect, Write
 from storage.expiry import NEVER, Expiry
 from storage.numbering import NEW
 from storage.spelling import TAG
+
+
+@dataclasses.dataclass(slots=True)
+class Skipped:
+    """What the listings of a storage have met and not told.
+
+    Attributes:
+        misnamed: items of Cosmos DB that hold a key and have another id than this storage gives it.
+    """
+
+    misnamed: int = 0
 
 
 class StateStorage(DocumentStore, Storage):
@@ -32,6 +44,7 @@ class StateStorage(DocumentStore, Storage):
         largest_integer: the largest that the service keeps exactly.
         stock_jsonpickle: the release that wrote what is read with references to shared values, 1 or 3, where that
             makes a difference; None: such a document is refused. See `storage.references`.
+        skipped: counted by `keys`, over all its calls.
     """
 
     largest_integer: ClassVar[int] = 2**63 - 1
@@ -39,6 +52,7 @@ class StateStorage(DocumentStore, Storage):
     def __init__(self, expiry: Expiry = NEVER, clock: Callable[[], float] = time.time) -> None:
         self.codec = Codec(self.largest_integer)
         self.stock_jsonpickle: int | None = NEW
+        self.skipped = Skipped()
         self._expiry = expiry
         self._clock = clock
 

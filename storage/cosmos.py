@@ -7,36 +7,42 @@ https://learn.microsoft.com/azure/cosmos-db/nosql/database-transactions-optimist
 from __future__ import annotations
 
 import functools
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from typing import Any, ClassVar, Final, Self
 
-from azure.core import MatchConditions
 from azure.cosmos import PartitionKey
 from azure.cosmos.aio import CosmosClient
-from azure.cosmos.documents import ConnectionPolicy
 from azure.cosmos.exceptions import CosmosHttpResponseError, CosmosResourceExistsError
 from azure.identity.aio import DefaultAzureCredential
 
 from storage.codec import loads
 from storage.contract import ABSENT, Write
-from storage.cosmos_account import NO_DEFAULT, PARTITION_PATH, check_partitions, check_reads, check_time_to_live
+from storage.cosmos_account import (
+    NO_DEFAULT,
+    PARTITION_PATH,
+    SPELLING,
+    check_partitions,
+    check_reads,
+    check_time_to_live,
+)
+from storage.cosmos_client import client_options, if_match, is_absent
 from storage.cosmos_item import document_text, envelope, item_size, least_life, stored
 from storage.errors import StorageConflict
 from storage.expiry import NEVER, Expiry
 from storage.keys import cosmos_id
 from storage.limits import EXACT, Limits
-from storage.local import is_loopback, may_create
+from storage.local import may_create
 from storage.remote import TOO_LARGE, Closable, RemoteStorage, Stored
 from storage.service import OPENING, TIMEOUT
-from storage.transport import new_transport
 
-_NO_SUCH_CONTAINER: Final = 1003  # substatus of a 404 that is not about the item
 _CONFLICTS: Final = (409, 412)
-_NOT_FOUND: Final = 404
 SIZE_LIMIT: Final = 2 * 1024 * 1024  # bytes, of the item and of the request that carries it
 _PAGE: Final = 1000  # keys
+_SOME: Final = "SELECT TOP 100 c.id, c.realId FROM c WHERE IS_STRING(c.realId)"
+_log: Final = logging.getLogger(__name__)
 
 
 class CosmosStorage(RemoteStorage):
@@ -88,7 +94,7 @@ class CosmosStorage(RemoteStorage):
 
         `options` are the class's own.
         """
-        client = CosmosClient(endpoint, credential=key, **_client_options(endpoint))
+        client = CosmosClient(endpoint, credential=key, **client_options(endpoint))
         return cls(client, database, container, create=may_create(create, endpoint), **options)
 
     @classmethod
@@ -97,7 +103,7 @@ class CosmosStorage(RemoteStorage):
     ) -> Self:
         """Build the client for the Entra identity that `DefaultAzureCredential` finds; `create` as above."""
         credential = DefaultAzureCredential()
-        client = CosmosClient(endpoint, credential=credential, **_client_options(endpoint))
+        client = CosmosClient(endpoint, credential=credential, **client_options(endpoint))
         return cls(client, database, container, create=may_create(create, endpoint), credential=credential, **options)
 
     async def _open(self) -> None:
@@ -112,6 +118,14 @@ class CosmosStorage(RemoteStorage):
             check_reads(self, self._client.client_connection.url_connection, level)
         check_partitions(self, properties)
         check_time_to_live(self, properties, expires=bool(self._expiry))
+        await self._warn_of_other_ids()
+
+    async def _warn_of_other_ids(self) -> None:
+        """Warn where of some items none has the id of its key: every user would seem new."""
+        found = self._container.query_items(_SOME)
+        items = [item async for item in self._paged(found.by_page())]
+        if items and all(self._id(item["realId"]) != item["id"] for item in items):
+            _log.warning("%s: its items are spelled otherwise, and not found: %s", self, SPELLING)
 
     async def _create_missing(self) -> None:
         database, container = self._names
@@ -138,7 +152,7 @@ class CosmosStorage(RemoteStorage):
             try:
                 return await self._container.read_item(item_id, item_id)
             except CosmosHttpResponseError as error:
-                if _is_absent(error):
+                if is_absent(error):
                     return None
                 raise
 
@@ -159,7 +173,7 @@ class CosmosStorage(RemoteStorage):
             except CosmosHttpResponseError as error:
                 if error.status_code in _CONFLICTS:
                     raise StorageConflict(key, write.expected_etag, None) from error
-                if _is_absent(error):
+                if is_absent(error):
                     write.require(key, None)
                     return None
                 if error.status_code == TOO_LARGE:
@@ -172,14 +186,15 @@ class CosmosStorage(RemoteStorage):
         found = self._container.query_items(query, parameters=parameters, max_item_count=_PAGE)
         async for item in self._paged(found.by_page()):
             key = item["realId"]
-            life = least_life(item, self.life(key))
-            if self._id(key) == item["id"] and await self._lives(key, item["_ts"], life):
+            if self._id(key) != item["id"]:
+                self.skipped.misnamed += 1
+            elif await self._lives(key, item["_ts"], least_life(item, self.life(key))):
                 yield key
 
     async def _send(self, key: str, write: Write, text: bytes | None) -> str | None:
         item_id = self._id(key)
         if text is None:
-            await self._container.delete_item(item_id, item_id, **_if_match(write))
+            await self._container.delete_item(item_id, item_id, **if_match(write))
             return None
         body = {**self._envelope(key), "document": loads(text, key)}
         if write.expect is ABSENT:
@@ -187,30 +202,9 @@ class CosmosStorage(RemoteStorage):
         elif write.expected_etag is None:
             answer = await self._container.upsert_item(body)
         else:
-            answer = await self._container.replace_item(item_id, body, **_if_match(write))
+            answer = await self._container.replace_item(item_id, body, **if_match(write))
         etag: str = answer["_etag"]
         return etag
 
     def __str__(self) -> str:
         return "Cosmos container {!r} in database {!r}".format(*reversed(self._names))
-
-
-def _client_options(endpoint: str) -> dict[str, Any]:
-    # `RemoteStorage` retries, so the SDK must not: neither failed requests nor, up to nine times, throttled ones.
-    policy = ConnectionPolicy()
-    policy.RetryOptions = type(policy.RetryOptions)(max_retry_attempt_count=0)
-    # Emulators come with a certificate they signed themselves.
-    verify = not is_loopback(endpoint)
-    return {"connection_verify": verify, "connection_policy": policy, "retry_total": 0, "transport": new_transport()}
-
-
-def _if_match(write: Write) -> Mapping[str, Any]:
-    if write.expected_etag is None:
-        return {}
-    return {"etag": write.expected_etag, "match_condition": MatchConditions.IfNotModified}
-
-
-def _is_absent(error: CosmosHttpResponseError) -> bool:
-    # The service names its reason; the 404 of a proxy in between, or of a gateway, must not pass for a new user.
-    said_so = error.error is not None and error.error.code == "NotFound"
-    return error.status_code == _NOT_FOUND and said_so and error.sub_status != _NO_SUCH_CONTAINER

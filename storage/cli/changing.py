@@ -122,17 +122,17 @@ def upgrade(prefix: str, models: tuple[str, ...], dry_run: bool, as_data: bool) 
 
 
 def _over_all(label: str, what: _Work, prefix: str, models: tuple[str, ...], as_data: bool) -> int:
-    async def work(storage: StateStorage) -> Tally:
+    async def work(storage: StateStorage) -> int:
         try:
             register(storage.codec, models)
         except ValueError as error:
             raise click.BadParameter(str(error), param_hint="--models") from error
         with progress(label) as done:
-            return await what(storage, storage.keys(prefix), done)
+            tally = await what(storage, storage.keys(prefix), done)
+        click.echo(as_json(_tally_json(tally)) if as_data else "\n".join(_tally_lines(tally)))
+        return FOUND_PROBLEMS if tally.bad else 0
 
-    tally = on_storage(work)
-    click.echo(as_json(_tally_json(tally)) if as_data else "\n".join(_tally_lines(tally)))
-    return FOUND_PROBLEMS if tally.bad else 0
+    return on_storage(work)
 
 
 def _tally_lines(tally: Tally) -> list[str]:
