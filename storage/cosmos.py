@@ -10,29 +10,25 @@ import functools
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import suppress
 from typing import Any, ClassVar, Final, Self
 
-from azure.cosmos import PartitionKey
 from azure.cosmos.aio import CosmosClient
-from azure.cosmos.exceptions import CosmosHttpResponseError, CosmosResourceExistsError
+from azure.cosmos.exceptions import CosmosHttpResponseError
 from azure.identity.aio import DefaultAzureCredential
 
 from storage.codec import loads
 from storage.contract import ABSENT, Write
 from storage.cosmos_account import (
-    NO_DEFAULT,
-    PARTITION_PATH,
     SPELLING,
     check_partitions,
     check_reads,
     check_time_to_live,
 )
-from storage.cosmos_client import client_options, if_match, is_absent
+from storage.cosmos_client import client_options, create_missing, if_match, is_absent
 from storage.cosmos_item import document_text, envelope, item_size, least_life, stored
 from storage.errors import StorageConflict
 from storage.expiry import NEVER, Expiry
-from storage.keys import cosmos_id
+from storage.keys import cosmos_id, stock_cosmos_id
 from storage.limits import EXACT, Limits
 from storage.local import may_create
 from storage.remote import TOO_LARGE, Closable, RemoteStorage, Stored
@@ -85,6 +81,7 @@ class CosmosStorage(RemoteStorage):
         self._container = client.get_database_client(database).get_container_client(container)
         self._create = create
         self._id = functools.partial(cosmos_id, suffix=key_suffix, compatible=compatibility_mode)
+        self._stock_id = functools.partial(stock_cosmos_id, suffix=key_suffix, compatible=compatibility_mode)
 
     @classmethod
     def from_key(
@@ -109,7 +106,7 @@ class CosmosStorage(RemoteStorage):
     async def _open(self) -> None:
         if self._create:
             async with self._asking("cannot be created", OPENING):
-                await self._create_missing()
+                await create_missing(self._client, *self._names)
         async with self._asking("cannot be reached", OPENING):
             properties = await self._container.read()
             account = await self._client._get_database_account()
@@ -124,30 +121,31 @@ class CosmosStorage(RemoteStorage):
         """Warn where of some items none has the id of its key: every user would seem new."""
         found = self._container.query_items(_SOME)
         items = [item async for item in self._paged(found.by_page())]
-        if items and all(self._id(item["realId"]) != item["id"] for item in items):
+        if items and not any(
+            item["id"] in (self._id(item["realId"]), self._stock_id(item["realId"])) for item in items
+        ):
             _log.warning("%s: its items are spelled otherwise, and not found: %s", self, SPELLING)
-
-    async def _create_missing(self) -> None:
-        database, container = self._names
-        # "If not exists" is a read and then a create: of replicas that start together, all but one meet a 409.
-        with suppress(CosmosResourceExistsError):
-            await self._client.create_database_if_not_exists(database)
-        with suppress(CosmosResourceExistsError):
-            partitions = PartitionKey(PARTITION_PATH)
-            await self._client.get_database_client(database).create_container_if_not_exists(
-                container, partitions, default_ttl=NO_DEFAULT
-            )
 
     async def ping(self) -> None:
         async with self._asking("cannot be reached"):
             await self._container.read()
 
     async def _load_one(self, key: str) -> Stored | None:
-        item = await self._item(key)
+        _item_id, item = await self._at(key)
         return stored(item, key, self.life(key), self.stock_jsonpickle) if item else None
 
-    async def _item(self, key: str) -> Mapping[str, Any] | None:
+    async def _at(self, key: str) -> tuple[str, Mapping[str, Any] | None]:
+        """The id under which the document is, or would be, and what is there.
+
+        A key that is spelled with a mark may be one that stock has spelled without.
+        """
         item_id = self._id(key)
+        item = await self._item(item_id)
+        stock_id = self._stock_id(key) if item is None else None
+        found = await self._item(stock_id) if stock_id else None
+        return (stock_id, found) if stock_id and found and found.get("realId") == key else (item_id, item)
+
+    async def _item(self, item_id: str) -> Mapping[str, Any] | None:
         async with self._asking("cannot be read"):
             try:
                 return await self._container.read_item(item_id, item_id)
@@ -157,7 +155,7 @@ class CosmosStorage(RemoteStorage):
                 raise
 
     async def _load_text(self, key: str) -> bytes | None:
-        item = await self._item(key)
+        _item_id, item = await self._at(key)
         return document_text(item) if item else None
 
     def _size(self, key: str, text: bytes) -> int:
@@ -186,17 +184,26 @@ class CosmosStorage(RemoteStorage):
         found = self._container.query_items(query, parameters=parameters, max_item_count=_PAGE)
         async for item in self._paged(found.by_page()):
             key = item["realId"]
-            if self._id(key) != item["id"]:
+            if not await self._is_at(key, item["id"]):
                 self.skipped.misnamed += 1
             elif await self._lives(key, item["_ts"], least_life(item, self.life(key))):
                 yield key
 
+    async def _is_at(self, key: str, item_id: str) -> bool:
+        if self._id(key) == item_id:
+            return True
+        return self._stock_id(key) == item_id and (await self._at(key))[0] == item_id
+
     async def _send(self, key: str, write: Write, text: bytes | None) -> str | None:
         item_id = self._id(key)
+        if self._stock_id(key):
+            item_id, found = await self._at(key)
+            if found and item_id != self._id(key) and write.expect is ABSENT:
+                raise StorageConflict(key, None, found["_etag"])
         if text is None:
             await self._container.delete_item(item_id, item_id, **if_match(write))
             return None
-        body = {**self._envelope(key), "document": loads(text, key)}
+        body = {**self._envelope(key), "id": item_id, "document": loads(text, key)}
         if write.expect is ABSENT:
             answer = await self._container.create_item(body)
         elif write.expected_etag is None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from azure.core import MatchConditions
+from azure.cosmos import PartitionKey
+from azure.cosmos.aio import CosmosClient
 from azure.cosmos.documents import ConnectionPolicy
-from azure.cosmos.exceptions import CosmosHttpResponseError
+from azure.cosmos.exceptions import CosmosHttpResponseError, CosmosResourceExistsError
 
 from storage.contract import Write
+from storage.cosmos_account import NO_DEFAULT, PARTITION_PATH
 from storage.local import is_loopback
 from storage.transport import new_transport
 
@@ -25,6 +29,17 @@ def client_options(endpoint: str) -> dict[str, Any]:
     # Emulators come with a certificate they signed themselves.
     verify = not is_loopback(endpoint)
     return {"connection_verify": verify, "connection_policy": policy, "retry_total": 0, "transport": new_transport()}
+
+
+async def create_missing(client: CosmosClient, database: str, container: str) -> None:
+    """Make the database and the container, unless they exist."""
+    # "If not exists" is a read and then a create: of replicas that start together, all but one meet a 409.
+    with suppress(CosmosResourceExistsError):
+        await client.create_database_if_not_exists(database)
+    with suppress(CosmosResourceExistsError):
+        await client.get_database_client(database).create_container_if_not_exists(
+            container, PartitionKey(PARTITION_PATH), default_ttl=NO_DEFAULT
+        )
 
 
 def if_match(write: Write) -> Mapping[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeVar
@@ -110,7 +110,7 @@ class RemoteStorage(StateStorage):
         etags = await side_by_side([partial(self._put, key, write, texts[key]) for key, write in writes.items()])
         return {key: etag for key, etag in zip(writes, etags, strict=True) if etag}
 
-    async def _paged(self, pages: AsyncIterator[AsyncIterator[T]]) -> AsyncIterator[T]:
+    async def _paged(self, pages: AsyncIterator[AsyncIterator[T]]) -> AsyncGenerator[T]:
         """Yield the items of a listing, whose pages are a request each."""
         while True:
             async with self._asking("cannot be listed"):

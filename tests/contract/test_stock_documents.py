@@ -15,7 +15,16 @@ import pytest
 import pytz
 
 from config import Settings
-from storage import ABSENT, StateDecodeError, StateStorage, StorageUnavailable, Write, create_storage
+from storage import (
+    ABSENT,
+    ANY,
+    StateDecodeError,
+    StateStorage,
+    StorageConflict,
+    StorageUnavailable,
+    Write,
+    create_storage,
+)
 from tests.contract.stock import both_on_cosmos
 from tests.contract.test_expiry import make_container
 
@@ -135,6 +144,62 @@ async def pass_to_and_fro(ours: StateStorage, theirs: Any, key: str) -> None:
     assert (await theirs.read([key]))[key]["n"] == 2
     await ours.delete([key])
     assert await theirs.read([key]) == {}
+
+
+ODD = ["directline/users/john.", "directline/users/ju\u0085x"]
+ODD_KEYS = [
+    *(pytest.param(name, key, marks=getattr(pytest.mark, name)) for name in ("blob", "cosmos") for key in ODD),
+    pytest.param("blob", "~x", marks=pytest.mark.blob),
+    *(pytest.param("cosmos", key, marks=pytest.mark.cosmos) for key in ("directline/users/..", "directline/x\t2")),
+]
+
+
+@pytest.mark.parametrize(("backend", "key"), ODD_KEYS)
+class TestKeysThatStockSpellsUnsafely:
+    @pytest.fixture
+    def pair(self, backend: str, request: pytest.FixtureRequest) -> tuple[StateStorage, Any]:
+        found: tuple[StateStorage, Any] = request.getfixturevalue(f"{backend}_pair")
+        return found
+
+    async def test_their_documents_are_found_and_written_where_they_are(
+        self, pair: tuple[StateStorage, Any], key: str
+    ) -> None:
+        ours, theirs = pair
+        await theirs.write({key: {"n": 1}})
+
+        assert [found async for found in ours.keys(key[:4])] == [key]
+        assert b'"n"' in (await ours.text(key) or b"")
+        first = (await ours.load([key]))[key]
+        assert first.value == {"n": 1}
+        with pytest.raises(StorageConflict):
+            await ours.save({key: Write({"n": 7}, ABSENT)})
+        await ours.save({key: Write({"n": 2}, first.etag)})
+        assert (await theirs.read([key]))[key]["n"] == 2
+        with pytest.raises(StorageConflict):
+            await ours.save({key: Write({"n": 8}, first.etag)})
+        await ours.save({key: Write({"n": 3}, ANY)})
+        assert (await theirs.read([key]))[key]["n"] == 3
+        await ours.delete([key])
+        assert await theirs.read([key]) == {}
+        assert await ours.load([key]) == {}
+        assert [found async for found in ours.keys("")] == []
+
+    async def test_what_is_kept_here_comes_first_and_is_listed_once(
+        self, pair: tuple[StateStorage, Any], key: str
+    ) -> None:
+        ours, theirs = pair
+        await ours.save({key: Write({"n": 1}, ABSENT)})
+        await theirs.write({key: {"n": 2}})
+
+        assert (await ours.load([key]))[key].value == {"n": 1}
+        assert [found async for found in ours.keys("")] == [key]
+
+
+@pytest.mark.blob
+async def test_a_blob_is_that_of_the_key_by_which_the_service_lists_it(blob_pair: tuple[StateStorage, Any]) -> None:
+    ours, theirs = blob_pair
+    await theirs.write({"directline/users/a\\b": {"n": 1}})  # the service takes a backslash for a slash
+    assert (await ours.load(["directline/users/a\\b", "directline/users/a/b"])).keys() == {"directline/users/a/b"}
 
 
 def run_command(settings: Settings, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
