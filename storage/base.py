@@ -27,9 +27,11 @@ class Skipped:
 
     Attributes:
         misnamed: items of Cosmos DB that hold a key and have another id than this storage gives it.
+        over: documents whose life is over.
     """
 
     misnamed: int = 0
+    over: int = 0
 
 
 class StateStorage(DocumentStore, Storage):
@@ -45,6 +47,8 @@ class StateStorage(DocumentStore, Storage):
         stock_jsonpickle: the release that wrote what is read with references to shared values, 1 or 3, where that
             makes a difference; None: such a document is refused. See `storage.references`.
         skipped: counted by `keys`, over all its calls.
+        only_looks: whether what is over is only hidden, and never removed because it was looked at. Then a write that
+            expects the version of such a document may succeed: it is for programs that do not write.
     """
 
     largest_integer: ClassVar[int] = 2**63 - 1
@@ -53,6 +57,7 @@ class StateStorage(DocumentStore, Storage):
         self.codec = Codec(self.largest_integer)
         self.stock_jsonpickle: int | None = NEW
         self.skipped = Skipped()
+        self.only_looks = False
         self._expiry = expiry
         self._clock = clock
 

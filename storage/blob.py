@@ -11,22 +11,22 @@ import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
+from functools import partial
 from typing import Any, Final, NamedTuple, Self
 
-from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError
 from azure.identity.aio import DefaultAzureCredential
 from azure.storage.blob import BlobProperties, ContentSettings
 from azure.storage.blob.aio import BlobServiceClient
 
 from storage.codec import as_object, loads
-from storage.contract import ABSENT, Document, Write
+from storage.contract import ABSENT, JsonObject, Write
 from storage.errors import StateDecodeError, StorageConflict
 from storage.expiry import NEVER, Expiry
 from storage.keys import blob_key, blob_name, blob_prefixes, is_blob_digest, stock_blob_name
 from storage.limits import Limits
 from storage.local import may_create
-from storage.remote import TOO_LARGE, Closable, RemoteStorage, Stored
+from storage.remote import TOO_LARGE, Closable, RemoteStorage, Stored, if_match
 from storage.service import OPENING, TIMEOUT
 from storage.transport import new_transport
 
@@ -107,9 +107,11 @@ class BlobStorage(RemoteStorage):
         name, found = await self._at(key)
         if found is None:
             return None
-        value = loads(found.text, key, self.stock_jsonpickle)
-        document = Document(as_object(value.get("document"), key) if is_blob_digest(name) else value, found.etag)
-        return Stored(document, found.written, self.life(key))
+        return Stored(found.etag, partial(self._value, name, found.text, key), found.written, self.life(key))
+
+    def _value(self, name: str, text: bytes, key: str) -> JsonObject:
+        value = loads(text, key, self.stock_jsonpickle)
+        return as_object(value.get("document"), key) if is_blob_digest(name) else value
 
     async def _load_text(self, key: str) -> bytes | None:
         _name, found = await self._at(key)
@@ -185,10 +187,10 @@ class BlobStorage(RemoteStorage):
         async with self._asking("cannot be written"):
             try:
                 if text is None:
-                    await blob.delete_blob(**_if_match(write))
+                    await blob.delete_blob(**if_match(write))
                     return None
                 answer = await blob.upload_blob(
-                    text, overwrite=write.expect is not ABSENT, content_settings=_JSON, **_if_match(write)
+                    text, overwrite=write.expect is not ABSENT, content_settings=_JSON, **if_match(write)
                 )
             except HttpResponseError as error:
                 if _code(error) in _PRECONDITION_FAILED:
@@ -201,12 +203,6 @@ class BlobStorage(RemoteStorage):
                 raise
         etag: str = answer["etag"]
         return etag
-
-
-def _if_match(write: Write) -> dict[str, Any]:
-    if write.expected_etag is None:
-        return {}
-    return {"etag": write.expected_etag, "match_condition": MatchConditions.IfNotModified}
 
 
 def _code(error: HttpResponseError) -> str:

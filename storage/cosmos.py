@@ -24,14 +24,14 @@ from storage.cosmos_account import (
     check_reads,
     check_time_to_live,
 )
-from storage.cosmos_client import client_options, create_missing, if_match, is_absent
+from storage.cosmos_client import client_options, create_missing, is_absent
 from storage.cosmos_item import document_text, envelope, item_size, least_life, stored
 from storage.errors import StorageConflict
 from storage.expiry import NEVER, Expiry
 from storage.keys import cosmos_id, stock_cosmos_id
 from storage.limits import EXACT, Limits
 from storage.local import may_create
-from storage.remote import TOO_LARGE, Closable, RemoteStorage, Stored
+from storage.remote import TOO_LARGE, Closable, RemoteStorage, Stored, if_match
 from storage.service import OPENING, TIMEOUT
 
 _CONFLICTS: Final = (409, 412)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-from azure.core import MatchConditions
 from azure.cosmos import PartitionKey
 from azure.cosmos.aio import CosmosClient
 from azure.cosmos.documents import ConnectionPolicy
 from azure.cosmos.exceptions import CosmosHttpResponseError, CosmosResourceExistsError
 
-from storage.contract import Write
 from storage.cosmos_account import NO_DEFAULT, PARTITION_PATH
 from storage.local import is_loopback
 from storage.transport import new_transport
@@ -40,13 +37,6 @@ async def create_missing(client: CosmosClient, database: str, container: str) ->
         await client.get_database_client(database).create_container_if_not_exists(
             container, PartitionKey(PARTITION_PATH), default_ttl=NO_DEFAULT
         )
-
-
-def if_match(write: Write) -> Mapping[str, Any]:
-    """The options of a request that carries what the write expects."""
-    if write.expected_etag is None:
-        return {}
-    return {"etag": write.expected_etag, "match_condition": MatchConditions.IfNotModified}
 
 
 def is_absent(error: CosmosHttpResponseError) -> bool:

@@ -34,6 +34,7 @@ class State(enum.Enum):
     BUSY = "busy"  # old, and with a turn's undo note
     BAD = "bad"
     UPGRADED = "upgraded"
+    OVER = "over"  # its life is
 
 
 @dataclasses.dataclass(slots=True)

@@ -272,6 +272,18 @@ class TestDelete:
 
 
 class TestCheckAndUpgrade:
+    def test_what_is_over_is_counted_and_kept(self, storage: Storage, store: Any, file: Path) -> None:
+        store({"emulator/users/u1": {"n": 1}})
+        storage("list")  # from now on the file knows ages
+        with sqlite3.connect(file) as database:
+            database.execute("UPDATE documents SET written = 0")
+        database.close()
+
+        told = json.loads(storage("check", "--json", EXPIRE_USER_DAYS="1").stdout)
+        assert (told["over"], told["current"]) == (1, 0)
+        assert "1  over, by EXPIRE_*_DAYS" in storage("upgrade", "--dry-run", EXPIRE_USER_DAYS="1").stdout
+        assert storage("list").stdout == "emulator/users/u1\n"
+
     def test_what_cannot_be_read_is_told_with_its_place(self, storage: Storage, store: Any) -> None:
         store({"good": PROFILE, "bad": {"list": [{"py/object": "no.such.Class"}]}})
 
