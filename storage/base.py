@@ -17,7 +17,7 @@ from botbuilder.core import Storage
 from storage.codec import E_TAG, Codec
 from storage.contract import ANY, DocumentStore, Expect, Write
 from storage.expiry import NEVER, Expiry
-from storage.numbering import NEW
+from storage.numbering import LIKELY
 from storage.spelling import TAG
 
 
@@ -45,7 +45,7 @@ class StateStorage(DocumentStore, Storage):
         codec: the classes whose objects may be stored.
         largest_integer: the largest that the service keeps exactly.
         stock_jsonpickle: the release that wrote what is read with references to shared values, 1 or 3, where that
-            makes a difference; None: such a document is refused. See `storage.references`.
+            makes a difference; 0: it is read as of 3, with a warning; None: it is refused. See `storage.references`.
         skipped: counted by `keys`, over all its calls.
         only_looks: whether what is over is only hidden, and never removed because it was looked at. Then a write that
             expects the version of such a document may succeed: it is for programs that do not write.
@@ -55,7 +55,7 @@ class StateStorage(DocumentStore, Storage):
 
     def __init__(self, expiry: Expiry = NEVER, clock: Callable[[], float] = time.time) -> None:
         self.codec = Codec(self.largest_integer)
-        self.stock_jsonpickle: int | None = NEW
+        self.stock_jsonpickle: int | None = LIKELY
         self.skipped = Skipped()
         self.only_looks = False
         self._expiry = expiry

@@ -146,6 +146,7 @@ def _tally_lines(tally: Tally) -> list[str]:
         State.CURRENT: "up to date",
         State.OLD: "of an older version",
         State.BUSY: "of an older version, waiting for the bot: a turn has left an undo note in it",
+        State.AMBIGUOUS: "can mean two things, by STOCK_JSONPICKLE",
         State.BAD: "cannot be read",
         State.OVER: "over, by EXPIRE_*_DAYS: absent for the bot",
     }

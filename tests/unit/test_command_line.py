@@ -169,7 +169,9 @@ class TestStockReferences:
 
         done = storage("check", "--json")
 
-        [bad] = json.loads(done.stdout)["unreadable"]
+        told = json.loads(done.stdout)
+        [bad] = told["unreadable"]
+        assert (told["ambiguous"], told["bad"], told["current"]) == (1, 0, 1)
         assert (bad["key"], bad["where"], done.returncode) == ("a", "z", 1)
         assert "STOCK_JSONPICKLE" in bad["reason"]
         assert storage("check", STOCK_JSONPICKLE="1").returncode == 0
