@@ -18,6 +18,7 @@ from storage.spelling import (
     TAG,
     TUPLE,
     Misfit,
+    Undecoded,
     Unregistered,
     converted,
     is_dunder,
@@ -141,7 +142,9 @@ class Decoder:
         if STATE in value:
             value = {TAG: model.tag, **_state(value, model)}
         model.require_readable(value)
+        is_old = model.is_old(value)
         attributes: dict[str, Any] = {}
+        misfits: dict[str, Misfit] = {}
         for name, item in value.items():
             if name == TAG:
                 continue
@@ -150,8 +153,12 @@ class Decoder:
             try:
                 attributes[name] = self.decode(item)
             except Misfit as misfit:
-                raise misfit.within(name) from None
-        return model.build(attributes)
+                misfit.within(name)
+                if not is_old:
+                    raise
+                attributes[name] = Undecoded(item)  # for the steps, which may know what it was
+                misfits[name] = misfit
+        return model.build(attributes, misfits)
 
     def _registered(self, tag: str) -> Model:
         model = self._model_of(tag)
