@@ -27,6 +27,7 @@ from storage.sdk_types import import_dialogs, sdk_type
 from storage.spelling import TAG, Misfit, Undecoded, Unregistered, tag_of
 
 E_TAG: Final = "e_tag"
+_PLACE: Final = 200  # characters of a place in an error
 _log: Final = logging.getLogger(__name__)
 
 
@@ -87,7 +88,9 @@ class Codec:
             return Encoder(self._model_of, self._largest).encode(value)
         except Misfit as misfit:
             root = where or ("" if isinstance(value, dict) else type(value).__name__)
-            raise StateEncodeError(key, misfit.where(root)[:200] or "the top", misfit.reason) from misfit.__cause__
+            raise StateEncodeError(
+                key, _shortened(misfit.where(root)) or "the top", misfit.reason
+            ) from misfit.__cause__
 
     def decode(self, value: Any, key: str, where: str = "", *, keep_unknown: bool = False) -> Any:
         """Return what `encode` was given. With `keep_unknown`, a value with an unregistered class stays `Undecoded`.
@@ -179,6 +182,15 @@ def _warn_of_two_meanings(key: str) -> None:
         "set STOCK_JSONPICKLE to 1 or 3, and see `python -m storage check`",
         hashed,
     )
+
+
+def _shortened(place: str) -> str:
+    """The first steps of a place, none of them cut where that can be."""
+    if len(place) <= _PLACE:
+        return place
+    start = place[: _PLACE + 1]
+    end = max(start.rfind("["), start.rfind("."))
+    return f"{place[: end if end > 0 else _PLACE]}..."
 
 
 def _root(value: Any) -> str:
