@@ -7,6 +7,7 @@ https://learn.microsoft.com/azure/bot-service/bot-builder-howto-v4-storage
 from __future__ import annotations
 
 import abc
+import dataclasses
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
@@ -16,8 +17,21 @@ from botbuilder.core import Storage
 from storage.codec import E_TAG, Codec
 from storage.contract import ANY, DocumentStore, Expect, Write
 from storage.expiry import NEVER, Expiry
-from storage.numbering import NEW
+from storage.numbering import LIKELY
 from storage.spelling import TAG
+
+
+@dataclasses.dataclass(slots=True)
+class Skipped:
+    """What the listings of a storage have met and not told.
+
+    Attributes:
+        misnamed: items of Cosmos DB that hold a key and have another id than this storage gives it.
+        over: documents whose life is over.
+    """
+
+    misnamed: int = 0
+    over: int = 0
 
 
 class StateStorage(DocumentStore, Storage):
@@ -31,14 +45,19 @@ class StateStorage(DocumentStore, Storage):
         codec: the classes whose objects may be stored.
         largest_integer: the largest that the service keeps exactly.
         stock_jsonpickle: the release that wrote what is read with references to shared values, 1 or 3, where that
-            makes a difference; None: such a document is refused. See `storage.references`.
+            makes a difference; 0: it is read as of 3, with a warning; None: it is refused. See `storage.references`.
+        skipped: counted by `keys`, over all its calls.
+        only_looks: whether what is over is only hidden, and never removed because it was looked at. Then a write that
+            expects the version of such a document may succeed: it is for programs that do not write.
     """
 
     largest_integer: ClassVar[int] = 2**63 - 1
 
     def __init__(self, expiry: Expiry = NEVER, clock: Callable[[], float] = time.time) -> None:
         self.codec = Codec(self.largest_integer)
-        self.stock_jsonpickle: int | None = NEW
+        self.stock_jsonpickle: int | None = LIKELY
+        self.skipped = Skipped()
+        self.only_looks = False
         self._expiry = expiry
         self._clock = clock
 

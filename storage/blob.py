@@ -9,23 +9,24 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+from functools import partial
 from typing import Any, Final, NamedTuple, Self
 
-from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError
 from azure.identity.aio import DefaultAzureCredential
-from azure.storage.blob import ContentSettings
+from azure.storage.blob import BlobProperties, ContentSettings
 from azure.storage.blob.aio import BlobServiceClient
 
 from storage.codec import as_object, loads
-from storage.contract import ABSENT, Document, Write
+from storage.contract import ABSENT, JsonObject, Write
 from storage.errors import StateDecodeError, StorageConflict
 from storage.expiry import NEVER, Expiry
-from storage.keys import blob_key, blob_name, blob_prefixes, is_blob_digest
+from storage.keys import blob_key, blob_name, blob_prefixes, is_blob_digest, stock_blob_name
 from storage.limits import Limits
 from storage.local import may_create
-from storage.remote import TOO_LARGE, Closable, RemoteStorage, Stored
+from storage.remote import TOO_LARGE, Closable, RemoteStorage, Stored, if_match
 from storage.service import OPENING, TIMEOUT
 from storage.transport import new_transport
 
@@ -103,17 +104,35 @@ class BlobStorage(RemoteStorage):
             await self._container.get_container_properties()
 
     async def _load_one(self, key: str) -> Stored | None:
-        name = blob_name(key)
-        found = await self._download(name)
+        name, found = await self._at(key)
         if found is None:
             return None
-        value = loads(found.text, key, self.stock_jsonpickle)
-        document = Document(as_object(value.get("document"), key) if is_blob_digest(name) else value, found.etag)
-        return Stored(document, found.written, self.life(key))
+        return Stored(found.etag, partial(self._value, name, found.text, key), found.written, self.life(key))
+
+    def _value(self, name: str, text: bytes, key: str) -> JsonObject:
+        value = loads(text, key, self.stock_jsonpickle)
+        return as_object(value.get("document"), key) if is_blob_digest(name) else value
 
     async def _load_text(self, key: str) -> bytes | None:
-        found = await self._download(blob_name(key))
+        _name, found = await self._at(key)
         return found.text if found else None
+
+    async def _at(self, key: str) -> tuple[str, _Blob | None]:
+        """The name under which the document is, or would be, and what is there.
+
+        A key that is spelled with a mark may be one that stock has spelled as it is.
+        """
+        name = blob_name(key)
+        found = await self._download(name)
+        stock = stock_blob_name(key) if found is None and name != key else None
+        if stock is None:
+            return name, found
+        async with aclosing(self._listed(stock)) as listed:  # which begins with the shortest name
+            first = await anext(listed, None)
+        return (stock, await self._download(stock)) if first and first.name == stock else (name, None)
+
+    def _listed(self, start: str) -> AsyncGenerator[BlobProperties]:
+        return self._paged(self._container.list_blobs(name_starts_with=start, results_per_page=_PAGE).by_page())
 
     async def _download(self, name: str) -> _Blob | None:
         async with self._asking("cannot be read"):
@@ -131,13 +150,20 @@ class BlobStorage(RemoteStorage):
 
     async def keys(self, prefix: str = "") -> AsyncIterator[str]:
         for start in blob_prefixes(prefix):
-            pages = self._container.list_blobs(name_starts_with=start, results_per_page=_PAGE).by_page()
-            async for blob in self._paged(pages):
-                key = await self._real_key(blob.name) if is_blob_digest(blob.name) else blob_key(blob.name)
+            async for blob in self._listed(start):
+                key = await self._key_of(blob.name)
                 if key is None or not key.startswith(prefix):
                     continue
                 if await self._lives(key, blob.last_modified.timestamp(), self.life(key)):
                     yield key
+
+    async def _key_of(self, name: str) -> str | None:
+        if is_blob_digest(name):
+            return await self._real_key(name)
+        key = blob_key(name)
+        if key is None and (stock := stock_blob_name(name)) and not await self._download(blob_name(stock)):
+            return stock
+        return key
 
     async def _real_key(self, name: str) -> str | None:
         """The key of a blob whose name does not tell it: such a blob holds it, in stock's Cosmos layout."""
@@ -151,16 +177,20 @@ class BlobStorage(RemoteStorage):
 
     async def _save_one(self, key: str, write: Write, text: bytes | None) -> str | None:
         name = blob_name(key)
+        if name != key and stock_blob_name(key):
+            name, found = await self._at(key)
+            if found and name == key and write.expect is ABSENT:
+                raise StorageConflict(key, None, found.etag)
         if text is not None and is_blob_digest(name):
             text = b'{"realId":%b,"document":%b}' % (json.dumps(key).encode(), text)
         blob = self._container.get_blob_client(name)
         async with self._asking("cannot be written"):
             try:
                 if text is None:
-                    await blob.delete_blob(**_if_match(write))
+                    await blob.delete_blob(**if_match(write))
                     return None
                 answer = await blob.upload_blob(
-                    text, overwrite=write.expect is not ABSENT, content_settings=_JSON, **_if_match(write)
+                    text, overwrite=write.expect is not ABSENT, content_settings=_JSON, **if_match(write)
                 )
             except HttpResponseError as error:
                 if _code(error) in _PRECONDITION_FAILED:
@@ -173,12 +203,6 @@ class BlobStorage(RemoteStorage):
                 raise
         etag: str = answer["etag"]
         return etag
-
-
-def _if_match(write: Write) -> dict[str, Any]:
-    if write.expected_etag is None:
-        return {}
-    return {"etag": write.expected_etag, "match_condition": MatchConditions.IfNotModified}
 
 
 def _code(error: HttpResponseError) -> str:

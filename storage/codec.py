@@ -7,8 +7,11 @@ document only ever names a class that this program has registered, and nothing e
 
 from __future__ import annotations
 
+import hashlib
 import json
+import logging
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 import jiter
@@ -16,13 +19,16 @@ import jiter
 from storage.contract import JsonObject
 from storage.decoder import Decoder
 from storage.encoder import Encoder
-from storage.errors import StateDecodeError, StateEncodeError
+from storage.errors import AmbiguousStateError, StateDecodeError, StateEncodeError
 from storage.models import Model, model_of
+from storage.numbering import Ambiguous
 from storage.references import has_references, resolve
 from storage.sdk_types import import_dialogs, sdk_type
 from storage.spelling import TAG, Misfit, Undecoded, Unregistered, tag_of
 
 E_TAG: Final = "e_tag"
+_PLACE: Final = 200  # characters of a place in an error
+_log: Final = logging.getLogger(__name__)
 
 
 class Codec:
@@ -82,7 +88,9 @@ class Codec:
             return Encoder(self._model_of, self._largest).encode(value)
         except Misfit as misfit:
             root = where or ("" if isinstance(value, dict) else type(value).__name__)
-            raise StateEncodeError(key, misfit.where(root)[:200] or "the top", misfit.reason) from misfit.__cause__
+            raise StateEncodeError(
+                key, _shortened(misfit.where(root)) or "the top", misfit.reason
+            ) from misfit.__cause__
 
     def decode(self, value: Any, key: str, where: str = "", *, keep_unknown: bool = False) -> Any:
         """Return what `encode` was given. With `keep_unknown`, a value with an unregistered class stays `Undecoded`.
@@ -156,13 +164,33 @@ def _document(value: Any, key: str, jsonpickle: int | None, has_references: bool
     document: JsonObject = value
     if has_references:
         try:
-            document = resolve(document, jsonpickle)
+            document = resolve(document, jsonpickle, partial(_warn_of_two_meanings, key))
         except Misfit as misfit:
-            raise StateDecodeError(key, misfit.where(""), misfit.reason) from None
+            kind = AmbiguousStateError if isinstance(misfit, Ambiguous) else StateDecodeError
+            raise kind(key, misfit.where(""), misfit.reason) from None
         except RecursionError:
             raise StateDecodeError(key, "", "is nested too deeply") from None
     document.pop(E_TAG, None)
     return document
+
+
+def _warn_of_two_meanings(key: str) -> None:
+    # Keys name people, so the log gets a hash.
+    hashed = hashlib.sha256(key.encode(errors="replace")).hexdigest()[:12]
+    _log.warning(
+        "document=%s refers to values by numbers that jsonpickle 1 means otherwise; read as later ones wrote it: "
+        "set STOCK_JSONPICKLE to 1 or 3, and see `python -m storage check`",
+        hashed,
+    )
+
+
+def _shortened(place: str) -> str:
+    """The first steps of a place, none of them cut where that can be."""
+    if len(place) <= _PLACE:
+        return place
+    start = place[: _PLACE + 1]
+    end = max(start.rfind("["), start.rfind("."))
+    return f"{place[: end if end > 0 else _PLACE]}..."
 
 
 def _root(value: Any) -> str:

@@ -7,36 +7,38 @@ https://learn.microsoft.com/azure/cosmos-db/nosql/database-transactions-optimist
 from __future__ import annotations
 
 import functools
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import suppress
 from typing import Any, ClassVar, Final, Self
 
-from azure.core import MatchConditions
-from azure.cosmos import PartitionKey
 from azure.cosmos.aio import CosmosClient
-from azure.cosmos.documents import ConnectionPolicy
-from azure.cosmos.exceptions import CosmosHttpResponseError, CosmosResourceExistsError
+from azure.cosmos.exceptions import CosmosHttpResponseError
 from azure.identity.aio import DefaultAzureCredential
 
 from storage.codec import loads
 from storage.contract import ABSENT, Write
-from storage.cosmos_account import NO_DEFAULT, PARTITION_PATH, check_partitions, check_reads, check_time_to_live
+from storage.cosmos_account import (
+    SPELLING,
+    check_partitions,
+    check_reads,
+    check_time_to_live,
+)
+from storage.cosmos_client import client_options, create_missing, is_absent
 from storage.cosmos_item import document_text, envelope, item_size, least_life, stored
 from storage.errors import StorageConflict
 from storage.expiry import NEVER, Expiry
-from storage.keys import cosmos_id
+from storage.keys import cosmos_id, stock_cosmos_id
 from storage.limits import EXACT, Limits
-from storage.local import is_loopback, may_create
-from storage.remote import TOO_LARGE, Closable, RemoteStorage, Stored
+from storage.local import may_create
+from storage.remote import TOO_LARGE, Closable, RemoteStorage, Stored, if_match
 from storage.service import OPENING, TIMEOUT
-from storage.transport import new_transport
 
-_NO_SUCH_CONTAINER: Final = 1003  # substatus of a 404 that is not about the item
 _CONFLICTS: Final = (409, 412)
-_NOT_FOUND: Final = 404
 SIZE_LIMIT: Final = 2 * 1024 * 1024  # bytes, of the item and of the request that carries it
 _PAGE: Final = 1000  # keys
+_SOME: Final = "SELECT TOP 100 c.id, c.realId FROM c WHERE IS_STRING(c.realId)"
+_log: Final = logging.getLogger(__name__)
 
 
 class CosmosStorage(RemoteStorage):
@@ -79,6 +81,7 @@ class CosmosStorage(RemoteStorage):
         self._container = client.get_database_client(database).get_container_client(container)
         self._create = create
         self._id = functools.partial(cosmos_id, suffix=key_suffix, compatible=compatibility_mode)
+        self._stock_id = functools.partial(stock_cosmos_id, suffix=key_suffix, compatible=compatibility_mode)
 
     @classmethod
     def from_key(
@@ -88,7 +91,7 @@ class CosmosStorage(RemoteStorage):
 
         `options` are the class's own.
         """
-        client = CosmosClient(endpoint, credential=key, **_client_options(endpoint))
+        client = CosmosClient(endpoint, credential=key, **client_options(endpoint))
         return cls(client, database, container, create=may_create(create, endpoint), **options)
 
     @classmethod
@@ -97,13 +100,13 @@ class CosmosStorage(RemoteStorage):
     ) -> Self:
         """Build the client for the Entra identity that `DefaultAzureCredential` finds; `create` as above."""
         credential = DefaultAzureCredential()
-        client = CosmosClient(endpoint, credential=credential, **_client_options(endpoint))
+        client = CosmosClient(endpoint, credential=credential, **client_options(endpoint))
         return cls(client, database, container, create=may_create(create, endpoint), credential=credential, **options)
 
     async def _open(self) -> None:
         if self._create:
             async with self._asking("cannot be created", OPENING):
-                await self._create_missing()
+                await create_missing(self._client, *self._names)
         async with self._asking("cannot be reached", OPENING):
             properties = await self._container.read()
             account = await self._client._get_database_account()
@@ -112,38 +115,47 @@ class CosmosStorage(RemoteStorage):
             check_reads(self, self._client.client_connection.url_connection, level)
         check_partitions(self, properties)
         check_time_to_live(self, properties, expires=bool(self._expiry))
+        await self._warn_of_other_ids()
 
-    async def _create_missing(self) -> None:
-        database, container = self._names
-        # "If not exists" is a read and then a create: of replicas that start together, all but one meet a 409.
-        with suppress(CosmosResourceExistsError):
-            await self._client.create_database_if_not_exists(database)
-        with suppress(CosmosResourceExistsError):
-            partitions = PartitionKey(PARTITION_PATH)
-            await self._client.get_database_client(database).create_container_if_not_exists(
-                container, partitions, default_ttl=NO_DEFAULT
-            )
+    async def _warn_of_other_ids(self) -> None:
+        """Warn where of some items none has the id of its key: every user would seem new."""
+        found = self._container.query_items(_SOME)
+        items = [item async for item in self._paged(found.by_page())]
+        if items and not any(
+            item["id"] in (self._id(item["realId"]), self._stock_id(item["realId"])) for item in items
+        ):
+            _log.warning("%s: its items are spelled otherwise, and not found: %s", self, SPELLING)
 
     async def ping(self) -> None:
         async with self._asking("cannot be reached"):
             await self._container.read()
 
     async def _load_one(self, key: str) -> Stored | None:
-        item = await self._item(key)
+        _item_id, item = await self._at(key)
         return stored(item, key, self.life(key), self.stock_jsonpickle) if item else None
 
-    async def _item(self, key: str) -> Mapping[str, Any] | None:
+    async def _at(self, key: str) -> tuple[str, Mapping[str, Any] | None]:
+        """The id under which the document is, or would be, and what is there.
+
+        A key that is spelled with a mark may be one that stock has spelled without.
+        """
         item_id = self._id(key)
+        item = await self._item(item_id)
+        stock_id = self._stock_id(key) if item is None else None
+        found = await self._item(stock_id) if stock_id else None
+        return (stock_id, found) if stock_id and found and found.get("realId") == key else (item_id, item)
+
+    async def _item(self, item_id: str) -> Mapping[str, Any] | None:
         async with self._asking("cannot be read"):
             try:
                 return await self._container.read_item(item_id, item_id)
             except CosmosHttpResponseError as error:
-                if _is_absent(error):
+                if is_absent(error):
                     return None
                 raise
 
     async def _load_text(self, key: str) -> bytes | None:
-        item = await self._item(key)
+        _item_id, item = await self._at(key)
         return document_text(item) if item else None
 
     def _size(self, key: str, text: bytes) -> int:
@@ -159,7 +171,7 @@ class CosmosStorage(RemoteStorage):
             except CosmosHttpResponseError as error:
                 if error.status_code in _CONFLICTS:
                     raise StorageConflict(key, write.expected_etag, None) from error
-                if _is_absent(error):
+                if is_absent(error):
                     write.require(key, None)
                     return None
                 if error.status_code == TOO_LARGE:
@@ -172,45 +184,34 @@ class CosmosStorage(RemoteStorage):
         found = self._container.query_items(query, parameters=parameters, max_item_count=_PAGE)
         async for item in self._paged(found.by_page()):
             key = item["realId"]
-            life = least_life(item, self.life(key))
-            if self._id(key) == item["id"] and await self._lives(key, item["_ts"], life):
+            if not await self._is_at(key, item["id"]):
+                self.skipped.misnamed += 1
+            elif await self._lives(key, item["_ts"], least_life(item, self.life(key))):
                 yield key
+
+    async def _is_at(self, key: str, item_id: str) -> bool:
+        if self._id(key) == item_id:
+            return True
+        return self._stock_id(key) == item_id and (await self._at(key))[0] == item_id
 
     async def _send(self, key: str, write: Write, text: bytes | None) -> str | None:
         item_id = self._id(key)
+        if self._stock_id(key):
+            item_id, found = await self._at(key)
+            if found and item_id != self._id(key) and write.expect is ABSENT:
+                raise StorageConflict(key, None, found["_etag"])
         if text is None:
-            await self._container.delete_item(item_id, item_id, **_if_match(write))
+            await self._container.delete_item(item_id, item_id, **if_match(write))
             return None
-        body = {**self._envelope(key), "document": loads(text, key)}
+        body = {**self._envelope(key), "id": item_id, "document": loads(text, key)}
         if write.expect is ABSENT:
             answer = await self._container.create_item(body)
         elif write.expected_etag is None:
             answer = await self._container.upsert_item(body)
         else:
-            answer = await self._container.replace_item(item_id, body, **_if_match(write))
+            answer = await self._container.replace_item(item_id, body, **if_match(write))
         etag: str = answer["_etag"]
         return etag
 
     def __str__(self) -> str:
         return "Cosmos container {!r} in database {!r}".format(*reversed(self._names))
-
-
-def _client_options(endpoint: str) -> dict[str, Any]:
-    # `RemoteStorage` retries, so the SDK must not: neither failed requests nor, up to nine times, throttled ones.
-    policy = ConnectionPolicy()
-    policy.RetryOptions = type(policy.RetryOptions)(max_retry_attempt_count=0)
-    # Emulators come with a certificate they signed themselves.
-    verify = not is_loopback(endpoint)
-    return {"connection_verify": verify, "connection_policy": policy, "retry_total": 0, "transport": new_transport()}
-
-
-def _if_match(write: Write) -> Mapping[str, Any]:
-    if write.expected_etag is None:
-        return {}
-    return {"etag": write.expected_etag, "match_condition": MatchConditions.IfNotModified}
-
-
-def _is_absent(error: CosmosHttpResponseError) -> bool:
-    # The service names its reason; the 404 of a proxy in between, or of a gateway, must not pass for a new user.
-    said_so = error.error is not None and error.error.code == "NotFound"
-    return error.status_code == _NOT_FOUND and said_so and error.sub_status != _NO_SUCH_CONTAINER

@@ -13,6 +13,7 @@ PARTITION_PATH: Final = "/id"
 NO_DEFAULT: Final = -1  # of a container's time to live: items live for ever, unless they say otherwise themselves
 _ACCOUNT: Final = re.compile(r"\.documents\.azure\.\w+$|\.cosmos\.azure\.\w+$")
 _LAST_VERSION: Final = ("Strong", "BoundedStaleness")
+SPELLING: Final = "COSMOS_KEY_SUFFIX, COSMOS_COMPATIBILITY_MODE?"  # by what ids differ
 _EXPIRE: Final = "EXPIRE_CONVERSATION_DAYS, EXPIRE_USER_DAYS, EXPIRE_PRIVATE_DAYS"
 
 

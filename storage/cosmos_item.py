@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from storage.codec import as_object
-from storage.contract import Document
 from storage.errors import StateDecodeError
 from storage.limits import escaped_size
 from storage.remote import Stored
@@ -30,12 +30,12 @@ def item_size(beside: Mapping[str, Any], text: bytes) -> int:
 def stored(item: Mapping[str, Any], key: str, life: int | None, jsonpickle: int | None) -> Stored:
     """Return the document in an item, which lives for `life` seconds from its next write on.
 
-    Raises `StateDecodeError`, also for the item of another key: the stock ids of two keys may be the same.
+    Raises `StateDecodeError` for the item of another key: the stock ids of two keys may be the same.
     """
     if item.get("realId", key) != key:
         raise StateDecodeError(key, "realId", "the item is that of another key, which stock spells alike")
-    document = Document(as_object(item.get("document"), key, jsonpickle), item["_etag"])
-    return Stored(document, item["_ts"], least_life(item, life), _time_to_live(item) != life)
+    value = partial(as_object, item.get("document"), key, jsonpickle)
+    return Stored(item["_etag"], value, item["_ts"], least_life(item, life), _time_to_live(item) != life)
 
 
 def document_text(item: Mapping[str, Any]) -> bytes:

@@ -18,13 +18,17 @@ from storage.spelling import (
     TAG,
     TUPLE,
     Misfit,
+    Undecoded,
     Unregistered,
     converted,
     is_dunder,
     reduction,
 )
+from storage.times import read_zone
 
-_NOT_THE_BOTS: Final = ("builtins.", "collections.", "pytz.")  # of which none can be registered
+_NAME: Final = 100  # characters that are told
+# Of these none can be registered.
+_NOT_THE_BOTS: Final = ("builtins.", "collections.", "datetime.", "zoneinfo.", "types.", "pytz.")
 _AS_IT_IS: Final = frozenset((bool, type(None)))
 
 
@@ -106,8 +110,11 @@ class Decoder:
         container = _attempt(lambda call: read_call(call, self._parts), parts)
         if container is not None:
             return container
+        zone = _attempt(read_zone, value)
+        if zone is not None:
+            return zone
         if not tag:
-            raise Misfit(f"{REDUCE!r} is not read: it could run code")
+            raise Misfit(f"{REDUCE!r}{_called(parts)} is not read: it could run code")
         if len(arguments) != 1:
             raise Misfit(f"'py/reduce' of {tag} is not read: it could run code")
         model = self._registered(tag)
@@ -135,7 +142,9 @@ class Decoder:
         if STATE in value:
             value = {TAG: model.tag, **_state(value, model)}
         model.require_readable(value)
+        is_old = model.is_old(value)
         attributes: dict[str, Any] = {}
+        misfits: dict[str, Misfit] = {}
         for name, item in value.items():
             if name == TAG:
                 continue
@@ -144,8 +153,12 @@ class Decoder:
             try:
                 attributes[name] = self.decode(item)
             except Misfit as misfit:
-                raise misfit.within(name) from None
-        return model.build(attributes)
+                misfit.within(name)
+                if not is_old:
+                    raise
+                attributes[name] = Undecoded(item)  # for the steps, which may know what it was
+                misfits[name] = misfit
+        return model.build(attributes, misfits)
 
     def _registered(self, tag: str) -> Model:
         model = self._model_of(tag)
@@ -153,6 +166,14 @@ class Decoder:
             advice = "" if tag.startswith(_NOT_THE_BOTS) else ": storage.codec.register(...)"
             raise Unregistered(f"is a {tag}, which is not registered{advice}")
         return model
+
+
+def _called(parts: list[Any]) -> str:
+    """What a pickled call would call, for the message."""
+    match parts[:1]:
+        case [{"py/type": str(name)} | {"py/function": str(name)}]:
+            return f" of {name[:_NAME]}"
+    return ""
 
 
 def _attempt(read: Callable[[Any], Any], content: Any) -> Any:

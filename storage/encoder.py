@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from storage import containers, times
 from storage.contract import JsonObject
+from storage.limits import LEVELS
 from storage.models import Model, is_storable
 from storage.scalars import SPELL
 from storage.spelling import (
@@ -78,7 +79,7 @@ class Encoder:
             spell = containers.SPELL.get(kind)
             return spell(value, self._parts) if spell else self._object(value, kind)
         except RecursionError:
-            raise Misfit("is nested too deeply") from None
+            raise Misfit(f"nested too deeply: the limit is {LEVELS} levels, the document first") from None
         finally:
             self._open.discard(id(value))
 

@@ -50,6 +50,10 @@ class StateDecodeError(StorageError):
         self.told = told or reason.partition(":")[0]
 
 
+class AmbiguousStateError(StateDecodeError):
+    """Raised when a stored document can mean two things, by the release of jsonpickle that wrote it."""
+
+
 class StateEncodeError(StorageError):
     """Raised before anything is written when a value cannot be stored as state.
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from config import Settings
 from storage.base import StateStorage
 from storage.expiry import Expiry
-from storage.numbering import NEW
+from storage.numbering import LIKELY
 
 
 def create_storage(settings: Settings, clock: Callable[[], float] = time.time) -> StateStorage:
@@ -23,7 +23,7 @@ def create_storage(settings: Settings, clock: Callable[[], float] = time.time) -
         raise ValueError(f"unknown storage {settings.state_storage!r}; expected one of {', '.join(_BACKENDS)}")
     days = settings.expire_conversation_days, settings.expire_user_days, settings.expire_private_days
     storage = build(settings, expiry=Expiry.of_days(*days), clock=clock)
-    storage.stock_jsonpickle = settings.stock_jsonpickle or NEW
+    storage.stock_jsonpickle = settings.stock_jsonpickle or LIKELY
     return storage
 
 

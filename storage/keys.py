@@ -1,10 +1,11 @@
 """How a document's key is spelled as a blob name, a Cosmos id and a SQLite text: injective and within the limits.
 
-A key that the stock `botbuilder-azure` storages spell safely is spelled as they do, so their documents are found;
-for Cosmos DB also with their `key_suffix` and in their `compatibility_mode`, which cuts long ids and ends them in a
+A key that the stock `botbuilder-azure` storages spell safely is spelled as they do, so their documents are found; for
+Cosmos DB also with their `key_suffix` and in their `compatibility_mode`, which cuts long ids and ends them in a
 SHA-256. Any other key gets a spelling that starts with a mark no stock-safe spelling can start with; a very long one
-ends in its SHA-256. The stock spellings are ambiguous: a tab before "2" and a backslash both become "*92", and a key
-may look like the cut spelling of another.
+ends in its SHA-256. What stock has kept under such a key is found too, where the service tells whose it is. The stock
+spellings are ambiguous: a tab before "2" and a backslash both become "*92", and a key may look like the cut spelling
+of another.
 
 Limits, of blob names and item ids:
 https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata
@@ -27,13 +28,16 @@ _DIGEST = 64  # hexadecimal characters of SHA-256
 _BLOB_MARK = "~"
 # U+FFFE and U+FFFF are no characters of XML, in which blobs are listed.
 _BLOB_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\\\ufffe\uffff]|^~|(^|/)\.{1,2}(/|\Z)|\.\Z|\A/*\Z")
-_BLOB_UNLISTED = re.compile(r"[\x00-\x1f\x7f-\x9f\\\ufffe\uffff\ud800-\udfff]|^~")  # what no plain name has anywhere
+_BLOB_UNLISTED = re.compile(r"[\x00-\x1f\\\ufffe\uffff\ud800-\udfff]|^~")  # what no name of stock's has anywhere
+# The service takes a backslash for a slash.
+_BLOB_UNSENT = re.compile(r"[\x00-\x1f\\\ufffe\uffff\ud800-\udfff]|(^|/)\.{1,2}(/|\Z)|\A/*\Z")
 _BLOB_PLAIN = re.compile(r"[A-Za-z0-9_|:;,=@ -]")
 
 _COSMOS_MARK = "*~"  # a stock id has a digit behind every "*"
 _COSMOS_STOCK = str.maketrans({char: f"*{ord(char)}" for char in "\\?/#\t\n\r*"})
 _COSMOS_UNSAFE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\t2|^\s")
 _COSMOS_UNSAFE_END = (" ", ".")
+_COSMOS_UNSENT = re.compile(r"[\x00-\x1f\x7f]| \Z|\A\.{0,2}\Z")
 _CUT = re.compile(r".*[0-9a-f]{64}", re.DOTALL)
 _COSMOS_PLAIN = re.compile(r"[A-Za-z0-9_|:;,=@.-]")
 
@@ -44,6 +48,16 @@ def blob_name(key: str) -> str:
     if fits and not _BLOB_UNSAFE.search(key):
         return key
     return _marked(key, _BLOB_MARK, _BLOB_PLAIN, BLOB_NAME_LIMIT)
+
+
+def stock_blob_name(key: str) -> str | None:
+    """Return the name of the blob in which stock keeps `key`, where that is not `blob_name`'s, nor that of another key.
+
+    A service may take such names for others: whether there is a blob of exactly this name, only a listing says.
+    """
+    fits = len(_utf8(key)) <= BLOB_NAME_LIMIT and key.count("/") < BLOB_SEGMENTS_LIMIT
+    is_ours = blob_key(key) is not None or is_blob_digest(key)
+    return key if fits and not is_ours and not _BLOB_UNSENT.search(key) else None
 
 
 def cosmos_id(key: str, suffix: str = "", *, compatible: bool = False) -> str:
@@ -61,6 +75,18 @@ def cosmos_id(key: str, suffix: str = "", *, compatible: bool = False) -> str:
     if fits and not _COSMOS_UNSAFE.search(key):
         return stock
     return _marked(key, _COSMOS_MARK, _COSMOS_PLAIN, COSMOS_ID_LIMIT - len(suffix)) + suffix
+
+
+def stock_cosmos_id(key: str, suffix: str = "", *, compatible: bool = False) -> str | None:
+    """Return the id of the item in which stock keeps `key`, where that is not `cosmos_id`'s.
+
+    The item may be that of another key: its `realId` says.
+    """
+    stock = key.translate(_COSMOS_STOCK) + suffix
+    if compatible and len(stock) > COSMOS_ID_LIMIT:
+        stock = _cut(stock)
+    fits = _utf8(stock) and len(stock) <= COSMOS_ID_LIMIT and not _COSMOS_UNSENT.search(stock)
+    return stock if fits and stock != cosmos_id(key, suffix, compatible=compatible) else None
 
 
 def _cut(stock: str) -> str:

@@ -82,8 +82,12 @@ class MemoryStorage(StateStorage):
 
     async def keys(self, prefix: str = "") -> AsyncIterator[str]:
         for key in tuple(self._documents):  # which others may change between two keys
-            if key.startswith(prefix) and self._present(key, self._clock()):
+            if not key.startswith(prefix) or key not in self._documents:
+                continue
+            if self._present(key, self._clock()):
                 yield key
+            else:
+                self.skipped.over += 1
 
     def _stored(self, key: str, value: Mapping[str, Any] | None, now: float) -> _Stored | None:
         if value is None:

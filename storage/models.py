@@ -9,6 +9,8 @@ A class says in itself what outlives it, with ordinary attributes, so that it im
         readable_by: int = 1      # code from this version on can read what this code writes; absent: this version only
         UPGRADES: ClassVar = {1: from_version_1}   # for each older version, its attributes -> those of the next
         FORMER_NAMES: ClassVar = ("old_module.UserProfile",)
+
+A step gets what can no longer be decoded (a member or a class that is gone) as `Undecoded`, with its `json`.
 """
 
 from __future__ import annotations
@@ -105,14 +107,19 @@ class Model:
                 "let the newer code handle it, or finish the deployment"
             )
 
-    def build(self, attributes: dict[str, Any]) -> Any:
+    def is_old(self, json: Mapping[str, Any]) -> bool:
+        """Whether a stored object, or its attributes, are of an older version than this code writes."""
+        return self.version is not None and json.get(VERSION, 1) < self.version
+
+    def build(self, attributes: dict[str, Any], misfits: Mapping[str, Misfit]) -> Any:
         """Return the object that has these attributes, upgraded. Raises `Misfit` where they do not fit.
 
+        `misfits` of those that are `Undecoded` are raised too, unless the steps have put others into their places.
         As in the stock codec neither `__init__` nor `__post_init__` runs: the object was made when it was new, and
         what they add would be added at each load.
         """
-        if self.version is not None and attributes.get(VERSION, 1) < self.version:
-            attributes = self._upgraded(attributes)
+        if self.is_old(attributes):
+            attributes = self._upgraded(attributes, misfits)
         if self._fields:
             attributes = self._fields.checked(attributes)
             self._require_complete(attributes)
@@ -151,14 +158,19 @@ class Model:
                 raise AttributeError(f"it has no attribute {name!r}")
         return instance
 
-    def _upgraded(self, attributes: dict[str, Any]) -> dict[str, Any]:
+    def _upgraded(self, attributes: dict[str, Any], misfits: Mapping[str, Misfit]) -> dict[str, Any]:
         state = {name: item for name, item in attributes.items() if name not in (VERSION, READABLE_BY)}
         for number in range(attributes.get(VERSION, 1), self.version or 1):
             try:
                 state = dict(self._upgrades[number](state))
             except Exception as error:  # it is the bot's code
+                for misfit in misfits.values():  # which may not have expected what cannot be decoded
+                    raise misfit from error
                 problem = f"{type(error).__name__}: {error}"
                 raise Misfit(f"cannot be upgraded: step {number} of {self.tag}.UPGRADES raised {problem}") from error
+        for name, misfit in misfits.items():
+            if any(item is attributes[name] for item in state.values()):
+                raise misfit
         return {**state, VERSION: self.version}
 
 

@@ -20,11 +20,16 @@ _ATTRIBUTES_FIRST: Final = ("py/newargsex", "py/newargs", "py/initargs")
 _ATTRIBUTES_LAST: Final = ("py/seq", "py/state")
 OLD: Final = 1  # releases of jsonpickle, as the setting names them
 NEW: Final = 3  # and 2
+LIKELY: Final = 0  # nobody has said: NEW, with a warning where OLD means something else
 _BARE: Final = ("py/newargsex", "py/iterator", "py/seq")  # lists that only the spelling has, not the state
 
 
 class Unreadable(Misfit):
     """Raised for what may well have been written, and is no state here."""
+
+
+class Ambiguous(Misfit):
+    """Raised for the reference that is to be refused."""
 
 
 class Resolver:
@@ -121,9 +126,9 @@ class Resolver:
 
     def _reference(self, number: Any) -> Any:
         if self._refuse == len(self.targets):
-            raise Misfit(
-                f"refers to the value {number!r}, which jsonpickle 1 (botbuilder up to 4.17.0) and later ones number "
-                "differently: set STOCK_JSONPICKLE to 1 or 3"
+            raise Ambiguous(
+                f"refers to the value {number!r}, which jsonpickle 1 and later ones number differently: "
+                "set STOCK_JSONPICKLE to 1 or 3"
             )
         self.targets.append(self._copy(self._target(number)))
         return self.targets[-1]
@@ -132,7 +137,7 @@ class Resolver:
         if type(number) is not int or not 0 <= number < len(self._values):
             raise Misfit(f"refers to the value {number!r}, and no such value comes before it")
         if number in self._open:
-            itself = "refers to what it is part of: state cannot contain itself"
+            itself = "refers to what it is part of: state cannot contain itself; or STOCK_JSONPICKLE is another"
             # A child may know its parent; that a whole document were in itself, only a wrong numbering says.
             raise (Unreadable if number > 0 else Misfit)(itself)
         return self._values[number]

@@ -9,10 +9,11 @@ numberings are tried. Mostly one cannot be, or both stand for equal values; wher
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
-from storage.numbering import ID, NEW, OLD, Resolver, Unreadable
+from storage.numbering import ID, LIKELY, NEW, OLD, Resolver, Unreadable
 from storage.spelling import Misfit
 
 
@@ -30,19 +31,20 @@ def has_references(value: Any) -> bool:
     return False
 
 
-def resolve(document: dict[str, Any], release: int | None = None) -> dict[str, Any]:
+def resolve(document: dict[str, Any], release: int | None = None, warn: Callable[[], object] = bool) -> dict[str, Any]:
     """Return the whole `document` with a copy of what it stands for in place of every reference.
 
     Args:
         document: left as it is.
-        release: whose numbering to take where both can be, `OLD` or `NEW`; None: refuse the document then.
+        release: whose numbering to take where both can be, `OLD`, `NEW` or `LIKELY`; None: refuse the document then.
+        warn: called where `LIKELY` has chosen between two meanings.
 
     Raises `Misfit` for a reference that stands for nothing that came before it, or for what it is part of, and where
     the copies would be too many; without a release also for the first that may stand for two different values.
     """
     first, second = (OLD, NEW) if release == OLD else (NEW, OLD)
     found = _attempt(document, first)
-    if release is not None and not isinstance(found, Misfit):
+    if release in (OLD, NEW) and not isinstance(found, Misfit):
         return found.document
     other = _attempt(document, second)
     if _is_impossible(found):
@@ -53,6 +55,12 @@ def resolve(document: dict[str, Any], release: int | None = None) -> dict[str, A
         chosen = _agreed(document, found, other)
     if isinstance(chosen, Misfit):
         raise chosen
+    if (
+        release == LIKELY
+        and not (_is_impossible(found) or _is_impossible(other))
+        and _differing(found, other) is not None
+    ):
+        warn()
     return chosen.document
 
 
@@ -60,12 +68,17 @@ def _agreed(document: dict[str, Any], one: _Resolved | Misfit, other: _Resolved 
     """What both mean. Raises `Misfit` at the first reference by which they do not mean the same."""
     if isinstance(one, Misfit) and isinstance(other, Misfit):
         return one
-    means, other_means = ([] if isinstance(each, Misfit) else each.targets for each in (one, other))
-    pairs = zip_longest(map(json.dumps, means), map(json.dumps, other_means))
-    differing = next((at for at, (mean, other_mean) in enumerate(pairs) if mean != other_mean), None)
+    differing = _differing(one, other)
     if differing is not None:
         Resolver(NEW, refuse=differing).visit(_copy(document))
     return one
+
+
+def _differing(one: _Resolved | Misfit, other: _Resolved | Misfit) -> int | None:
+    """The first reference that means something else, by its position among all."""
+    means, other_means = ([] if isinstance(each, Misfit) else each.targets for each in (one, other))
+    pairs = zip_longest(map(json.dumps, means), map(json.dumps, other_means))
+    return next((at for at, (mean, other_mean) in enumerate(pairs) if mean != other_mean), None)
 
 
 def _attempt(document: dict[str, Any], release: int) -> _Resolved | Misfit:

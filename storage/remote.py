@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import abc
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeVar
 
+from azure.core import MatchConditions
+
 from storage.base import StateStorage
 from storage.codec import dumps
-from storage.contract import ABSENT, Document, Write
+from storage.contract import ABSENT, Document, JsonObject, Write
 from storage.errors import StateDecodeError, StateEncodeError, StorageConflict
 from storage.expiry import NEVER, Expiry, is_due, is_over
 from storage.limits import Limits
@@ -34,12 +36,15 @@ class Stored(NamedTuple):
     """A document as the service holds it.
 
     Attributes:
+        etag: opaque.
+        value: decodes it. Raises `StateDecodeError`.
         written: when, in seconds since the epoch.
         life: in seconds from then, or None for ever.
         life_changes: whether its next write gives it another one.
     """
 
-    document: Document
+    etag: str
+    value: Callable[[], JsonObject]
     written: float
     life: int | None
     life_changes: bool = False
@@ -110,7 +115,7 @@ class RemoteStorage(StateStorage):
         etags = await side_by_side([partial(self._put, key, write, texts[key]) for key, write in writes.items()])
         return {key: etag for key, etag in zip(writes, etags, strict=True) if etag}
 
-    async def _paged(self, pages: AsyncIterator[AsyncIterator[T]]) -> AsyncIterator[T]:
+    async def _paged(self, pages: AsyncIterator[AsyncIterator[T]]) -> AsyncGenerator[T]:
         """Yield the items of a listing, whose pages are a request each."""
         while True:
             async with self._asking("cannot be listed"):
@@ -126,12 +131,15 @@ class RemoteStorage(StateStorage):
         if not is_over(life, self._clock() - written):
             return True
         try:
-            return await self._find(key) is not None
+            if not self.only_looks and await self._find(key):
+                return True
         except StateDecodeError:
             return True  # it is there, for a person to mend
+        self.skipped.over += 1
+        return False
 
     async def _find(self, key: str) -> Document | None:
-        """The document, unless there is none or its life is over.
+        """The document, unless there is none or its life is over, which is judged before it is decoded.
 
         Such a one is deleted before it is called absent: so nobody who has read it can write it any more, and a
         write that expects it to be absent succeeds.
@@ -140,9 +148,11 @@ class RemoteStorage(StateStorage):
             age = self._clock() - stored.written
             if not is_over(stored.life, age):
                 due = is_due(stored.life, age) or stored.life_changes
-                return stored.document._replace(due=due)
+                return Document(stored.value(), stored.etag, due)
+            if self.only_looks:
+                break
             with suppress(StorageConflict):  # it was written meanwhile, so look again
-                await self._save_again(key, Write(None, stored.document.etag), None)
+                await self._save_again(key, Write(None, stored.etag), None)
                 break
         return None
 
@@ -175,3 +185,10 @@ class RemoteStorage(StateStorage):
 
     def _too_large(self, key: str, text: bytes | None) -> StateEncodeError:  # definite: it would be refused again
         return StateEncodeError(key, "the document", f"is larger than {self} takes: {len(text or b'')} bytes")
+
+
+def if_match(write: Write) -> dict[str, Any]:
+    """The options of a request of the Azure SDKs that carries the ETag that the write expects, if any."""
+    if write.expected_etag is None:
+        return {}
+    return {"etag": write.expected_etag, "match_condition": MatchConditions.IfNotModified}

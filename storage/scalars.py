@@ -9,9 +9,10 @@ import binascii
 import cmath
 import uuid
 from collections.abc import Callable
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from storage import times
 from storage.spelling import ARGUMENTS, BYTES, STATE, TAG, TUPLE, Misfit, reduced
@@ -84,6 +85,8 @@ SPELL: Final[dict[type, Callable[[Any], dict[str, Any]]]] = {
     date: times.spell_date,
     time: times.spell_time,
     timedelta: times.spell_timedelta,
+    timezone: times.spell_offset,
+    ZoneInfo: times.spell_zone_name,
     uuid.UUID: _spell_uuid,
     Decimal: _spell_decimal,
     bytes: _spell_bytes,

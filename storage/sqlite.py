@@ -122,7 +122,11 @@ class SqliteStorage(StateStorage):
             now = self._clock()
             for name, written in page:
                 key = key_of_row(name)
-                if key is not None and key.startswith(prefix) and not is_over(self.life(key), now - written):
+                if key is None or not key.startswith(prefix):
+                    continue
+                if is_over(self.life(key), now - written):
+                    self.skipped.over += 1
+                else:
                     yield key
             page = await self._page(page[-1][0])
 

@@ -16,12 +16,13 @@ from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from storage.spelling import REDUCE, TAG, TUPLE, TYPE, reduced, reduction
+from storage.spelling import REDUCE, TAG, TUPLE, TYPE, Misfit, reduced, reduction
 
 DATETIME: Final = "datetime.datetime"
 DATE: Final = "datetime.date"
 TIME: Final = "datetime.time"
 TIMEDELTA: Final = "datetime.timedelta"
+_OFFSET: Final = "datetime.timezone"
 _ZONEINFO: Final = "zoneinfo.ZoneInfo._unpickle"
 
 
@@ -64,6 +65,25 @@ def read_timedelta(arguments: list[Any]) -> timedelta:
     if len(arguments) != 3 or any(type(part) is not int for part in arguments):
         raise ValueError("is not days, seconds and microseconds")
     return timedelta(*arguments)
+
+
+def spell_offset(value: timezone) -> dict[str, Any]:
+    return reduced(_OFFSET, spell_timedelta(value.utcoffset(None)))
+
+
+def spell_zone_name(value: ZoneInfo) -> dict[str, Any]:
+    """As `spell_datetime`. Raises `Misfit` for a zone that has no name."""
+    if not value.key:
+        raise Misfit("is a zone without a name, which cannot be stored")
+    return {REDUCE: [{"py/function": _ZONEINFO}, {TUPLE: [value.key, 1]}]}
+
+
+def read_zone(json: Any) -> tzinfo | None:
+    """Return the zone that an offset or an IANA name stands for, or None for other shapes.
+
+    Raises ValueError or OverflowError where it is none.
+    """
+    return _offset(json) or _named(json)
 
 
 def is_zone(json: Any) -> bool:
@@ -111,9 +131,9 @@ def _time_parts(packed: bytes) -> tuple[int, int, int, int]:
 def _zone(value: datetime | time) -> list[Any]:
     zone = value.tzinfo
     if isinstance(zone, ZoneInfo) and zone.key and not value.fold:
-        return [{REDUCE: [{"py/function": _ZONEINFO}, {TUPLE: [zone.key, 1]}]}]
+        return [spell_zone_name(zone)]
     offset = value.utcoffset()
-    return [] if offset is None else [reduced("datetime.timezone", spell_timedelta(offset))]
+    return [] if offset is None else [reduced(_OFFSET, spell_timedelta(offset))]
 
 
 def _read_zone(json: list[Any]) -> tzinfo | None:
@@ -193,5 +213,5 @@ def _length(json: Any) -> timedelta:
     raise ValueError("has a zone whose offset is none")
 
 
-_UTC: Final = [reduced("datetime.timezone", spell_timedelta(timedelta(0)))]
+_UTC: Final = [reduced(_OFFSET, spell_timedelta(timedelta(0)))]
 _ZONES: Final[tuple[Callable[[Any], tzinfo | None], ...]] = (_offset, _isodate, _named, _pytz)

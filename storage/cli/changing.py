@@ -49,9 +49,13 @@ def delete(keys: tuple[str, ...], user: str | None, clear_replies: bool, execute
         raise click.UsageError("name either KEYs or a --user")
     if clear_replies and user is None:
         raise click.UsageError("--clear-replies goes with --user")
-    if user is not None:
-        return on_storage(lambda storage: _delete_person(storage, user, clear_replies, execute, as_data))
-    return on_storage(lambda storage: _delete_keys(storage, keys, execute, as_data))
+
+    async def work(storage: StateStorage) -> int:
+        if user is not None:
+            return await _delete_person(storage, user, clear_replies, execute, as_data)
+        return await _delete_keys(storage, keys, execute, as_data)
+
+    return on_storage(work, changes=execute)
 
 
 async def _delete_person(storage: StateStorage, user: str, replies: bool, execute: bool, as_data: bool) -> int:
@@ -122,17 +126,18 @@ def upgrade(prefix: str, models: tuple[str, ...], dry_run: bool, as_data: bool) 
 
 
 def _over_all(label: str, what: _Work, prefix: str, models: tuple[str, ...], as_data: bool) -> int:
-    async def work(storage: StateStorage) -> Tally:
+    async def work(storage: StateStorage) -> int:
         try:
             register(storage.codec, models)
         except ValueError as error:
             raise click.BadParameter(str(error), param_hint="--models") from error
         with progress(label) as done:
-            return await what(storage, storage.keys(prefix), done)
+            tally = await what(storage, storage.keys(prefix), done)
+        tally.states[State.OVER] = storage.skipped.over
+        click.echo(as_json(_tally_json(tally)) if as_data else "\n".join(_tally_lines(tally)))
+        return FOUND_PROBLEMS if tally.bad else 0
 
-    tally = on_storage(work)
-    click.echo(as_json(_tally_json(tally)) if as_data else "\n".join(_tally_lines(tally)))
-    return FOUND_PROBLEMS if tally.bad else 0
+    return on_storage(work, changes=what is upgrade_all)
 
 
 def _tally_lines(tally: Tally) -> list[str]:
@@ -141,7 +146,9 @@ def _tally_lines(tally: Tally) -> list[str]:
         State.CURRENT: "up to date",
         State.OLD: "of an older version",
         State.BUSY: "of an older version, waiting for the bot: a turn has left an undo note in it",
+        State.AMBIGUOUS: "can mean two things, by STOCK_JSONPICKLE",
         State.BAD: "cannot be read",
+        State.OVER: "over, by EXPIRE_*_DAYS: absent for the bot",
     }
     lines = [str(error) for error in tally.bad]
     lines += [f"waiting: {spelled(key)}" for key in tally.busy]

@@ -14,7 +14,9 @@ import click
 
 from config import ConfigError, Settings, environment
 from storage.base import StateStorage
+from storage.cli.output import count
 from storage.cli.person import Person, named
+from storage.cosmos_account import SPELLING
 from storage.errors import StorageError
 from storage.factory import create_storage
 
@@ -37,23 +39,26 @@ class CannotRunError(Problem):
     exit_code = CANNOT_RUN
 
 
-def on_storage(work: Callable[[StateStorage], Awaitable[T]]) -> T:
+def on_storage(work: Callable[[StateStorage], Awaitable[T]], *, changes: bool = False) -> T:
     """Run `work` on the storage that the environment names, which has to be there already.
 
+    Unless it `changes` something, what is over stays in the storage: the environment may say wrongly what is.
+
     Raises `CannotRunError` for settings that do not work or a storage that cannot be opened, `Problem` for one that
-    fails later.
+    fails later; also once `work` is done, where a listing has met items that these settings do not find.
     """
     logging.getLogger("azure").setLevel(logging.CRITICAL)  # it logs what is raised anyway
     try:
-        return asyncio.run(_run(_settings(), work))
+        return asyncio.run(_run(_settings(), work, changes))
     except StorageError as error:
         raise Problem(f"{error}; what was done is done, and running it again goes on") from error
 
 
-async def _run(settings: Settings, work: Callable[[StateStorage], Awaitable[T]]) -> T:
+async def _run(settings: Settings, work: Callable[[StateStorage], Awaitable[T]], changes: bool) -> T:
     async with AsyncExitStack() as stack:
         try:
             storage = create_storage(settings)
+            storage.only_looks = not changes
             storage.stock_jsonpickle = settings.stock_jsonpickle  # unset: here a person can be asked
             async with asyncio.timeout(OPEN_SECONDS):
                 await stack.enter_async_context(storage)
@@ -63,7 +68,20 @@ async def _run(settings: Settings, work: Callable[[StateStorage], Awaitable[T]])
             raise CannotRunError(f"{storage} did not answer within {OPEN_SECONDS:.0f} s") from error
         except StorageError as error:
             raise CannotRunError(f"STATE_STORAGE={settings.state_storage}: {error}") from error
-        return await work(storage)
+        try:
+            done = await work(storage)
+        except Problem as problem:
+            if type(problem) is Problem and storage.skipped.misnamed:
+                raise Problem(f"{problem.message}; {_misnamed(storage)}") from problem
+            raise
+        if storage.skipped.misnamed:
+            raise Problem(_misnamed(storage))
+        return done
+
+
+def _misnamed(storage: StateStorage) -> str:
+    number = storage.skipped.misnamed
+    return f"{count(number, 'item')} {'is' if number == 1 else 'are'} spelled otherwise: {SPELLING}"
 
 
 def _settings() -> Settings:

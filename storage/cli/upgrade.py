@@ -21,7 +21,7 @@ from storage.cli.reading import Found, batches, each, read
 from storage.cli.record import TURN, record_of
 from storage.codec import Codec
 from storage.contract import JsonObject, Write
-from storage.errors import StateDecodeError, StateEncodeError, StorageConflict
+from storage.errors import AmbiguousStateError, StateDecodeError, StateEncodeError, StorageConflict
 
 _TRIES: Final = 10  # for one document, while turns change it
 
@@ -33,7 +33,9 @@ class State(enum.Enum):
     OLD = "old"
     BUSY = "busy"  # old, and with a turn's undo note
     BAD = "bad"
+    AMBIGUOUS = "ambiguous"  # bad, by what STOCK_JSONPICKLE does not say
     UPGRADED = "upgraded"
+    OVER = "over"  # its life is
 
 
 @dataclasses.dataclass(slots=True)
@@ -66,7 +68,8 @@ class Verdict:
 def judge(codec: Codec, found: Found) -> Verdict:
     """Decode one document and encode it again."""
     if found.document is None:
-        return Verdict(found.key, State.BAD, error=found.error)
+        is_ambiguous = isinstance(found.error, AmbiguousStateError)
+        return Verdict(found.key, State.AMBIGUOUS if is_ambiguous else State.BAD, error=found.error)
     key, value = found.key, found.document.value
     try:
         record = record_of(key, value)

@@ -14,12 +14,23 @@ from azure.cosmos import PartitionKey
 from azure.cosmos.aio import CosmosClient
 
 from config import Settings
-from storage import ABSENT, ANY, Document, StateStorage, StorageConflict, StorageUnavailable, Write, create_storage
+from storage import (
+    ABSENT,
+    ANY,
+    Document,
+    StateDecodeError,
+    StateStorage,
+    StorageConflict,
+    StorageUnavailable,
+    Write,
+    create_storage,
+)
 from storage.expiry import Expiry
 from storage.keys import key_of_row
 from storage.memory import MemoryStorage
 from storage.sqlite import SqliteStorage
 from tests.conftest import Connect
+from tests.contract.raw import put
 
 CONVERSATION = "test/conversations/c|1"
 USER = "test/users/ada"
@@ -152,6 +163,27 @@ class TestWhatIsOver:
             clock.days = 0
             await write(storage, USER)
             assert {key async for key in storage.keys("")} >= {OTHER, USER}
+
+    async def test_who_only_looks_removes_nothing(self, connect: Connect, clock: Clock) -> None:
+        async with connect(clock, **DAYS) as storage:
+            await write(storage, *KEYS)
+            clock.days = 8.1
+            storage.only_looks = True
+            assert [key async for key in storage.keys("")] == [OTHER]
+            assert storage.skipped.over == 3
+            assert await present(storage) == {OTHER}
+            clock.days = 0
+            assert await present(storage) == set(KEYS)
+
+    async def test_it_is_absent_even_if_it_cannot_be_decoded(self, connect: Connect, clock: Clock) -> None:
+        async with connect(clock, **DAYS) as storage:
+            await put(storage, USER, b'{"a": {"b": 1}, "c": {"py/id": 99}}')
+            with pytest.raises(StateDecodeError):
+                await storage.load([USER])
+            clock.days = 8.1
+            assert await storage.load([USER]) == {}
+            assert [key async for key in storage.keys("")] == []
+            await storage.save({USER: Write({"n": 2}, ABSENT)})
 
 
 class TestUse:

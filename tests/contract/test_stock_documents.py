@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import subprocess
+import sys
 from collections import Counter, OrderedDict, defaultdict, deque
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,7 +15,16 @@ import pytest
 import pytz
 
 from config import Settings
-from storage import ABSENT, StateDecodeError, StateStorage, StorageUnavailable, Write, create_storage
+from storage import (
+    ABSENT,
+    ANY,
+    StateDecodeError,
+    StateStorage,
+    StorageConflict,
+    StorageUnavailable,
+    Write,
+    create_storage,
+)
 from tests.contract.stock import both_on_cosmos
 from tests.contract.test_expiry import make_container
 
@@ -133,6 +146,77 @@ async def pass_to_and_fro(ours: StateStorage, theirs: Any, key: str) -> None:
     assert await theirs.read([key]) == {}
 
 
+ODD = ["directline/users/john.", "directline/users/ju\u0085x"]
+ODD_KEYS = [
+    *(pytest.param(name, key, marks=getattr(pytest.mark, name)) for name in ("blob", "cosmos") for key in ODD),
+    pytest.param("blob", "~x", marks=pytest.mark.blob),
+    *(pytest.param("cosmos", key, marks=pytest.mark.cosmos) for key in ("directline/users/..", "directline/x\t2")),
+]
+
+
+@pytest.mark.parametrize(("backend", "key"), ODD_KEYS)
+class TestKeysThatStockSpellsUnsafely:
+    @pytest.fixture
+    def pair(self, backend: str, request: pytest.FixtureRequest) -> tuple[StateStorage, Any]:
+        found: tuple[StateStorage, Any] = request.getfixturevalue(f"{backend}_pair")
+        return found
+
+    async def test_their_documents_are_found_and_written_where_they_are(
+        self, pair: tuple[StateStorage, Any], key: str
+    ) -> None:
+        ours, theirs = pair
+        await theirs.write({key: {"n": 1}})
+
+        assert [found async for found in ours.keys(key[:4])] == [key]
+        assert b'"n"' in (await ours.text(key) or b"")
+        first = (await ours.load([key]))[key]
+        assert first.value == {"n": 1}
+        with pytest.raises(StorageConflict):
+            await ours.save({key: Write({"n": 7}, ABSENT)})
+        await ours.save({key: Write({"n": 2}, first.etag)})
+        assert (await theirs.read([key]))[key]["n"] == 2
+        with pytest.raises(StorageConflict):
+            await ours.save({key: Write({"n": 8}, first.etag)})
+        await ours.save({key: Write({"n": 3}, ANY)})
+        assert (await theirs.read([key]))[key]["n"] == 3
+        await ours.delete([key])
+        assert await theirs.read([key]) == {}
+        assert await ours.load([key]) == {}
+        assert [found async for found in ours.keys("")] == []
+
+    async def test_what_is_kept_here_comes_first_and_is_listed_once(
+        self, pair: tuple[StateStorage, Any], key: str
+    ) -> None:
+        ours, theirs = pair
+        await ours.save({key: Write({"n": 1}, ABSENT)})
+        await theirs.write({key: {"n": 2}})
+
+        assert (await ours.load([key]))[key].value == {"n": 1}
+        assert [found async for found in ours.keys("")] == [key]
+
+
+@pytest.mark.blob
+async def test_a_blob_is_that_of_the_key_by_which_the_service_lists_it(blob_pair: tuple[StateStorage, Any]) -> None:
+    ours, theirs = blob_pair
+    await theirs.write({"directline/users/a\\b": {"n": 1}})  # the service takes a backslash for a slash
+    assert (await ours.load(["directline/users/a\\b", "directline/users/a/b"])).keys() == {"directline/users/a/b"}
+
+
+def run_command(settings: Settings, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run `python -m storage` on the container of these settings."""
+    where = {
+        "STATE_STORAGE": "cosmos",
+        "COSMOS_ENDPOINT": settings.cosmos_endpoint,
+        "COSMOS_KEY": settings.cosmos_key,
+        "COSMOS_DATABASE": settings.cosmos_database,
+        "COSMOS_CONTAINER": settings.cosmos_container,
+    }
+    command = [sys.executable, "-m", "storage", *arguments]
+    return subprocess.run(
+        command, env=os.environ | where | more, capture_output=True, encoding="utf-8", timeout=60, check=False
+    )
+
+
 @pytest.mark.cosmos
 class TestSettingsOfTheStockStorage:
     @pytest.mark.parametrize("key", KEYS)
@@ -161,6 +245,33 @@ class TestSettingsOfTheStockStorage:
                 await ours.load(["a\\"])
             assert (refused.value.key, refused.value.where) == ("a\\", "realId")
             assert (await theirs.read(["a\t2"]))["a\t2"]["n"] == 1
+
+    @pytest.mark.parametrize("stock", [{"key_suffix": "-bot"}, {"compatibility_mode": True}])
+    async def test_items_that_the_settings_do_not_find_are_told_of(
+        self, cosmos_settings: Settings, caplog: pytest.LogCaptureFixture, stock: dict[str, Any]
+    ) -> None:
+        keys = [f"msteams/conversations/{at}{'x' * 300 * ('compatibility_mode' in stock)}" for at in range(3)]
+        async with both_on_cosmos(cosmos_settings, **stock) as (ours, theirs):
+            await theirs.write({key: {"n": 1} for key in keys})
+            assert sorted([key async for key in ours.keys("")]) == keys
+            assert ours.skipped.misnamed == 0
+        assert "spelled otherwise" not in caplog.text
+
+        async with create_storage(cosmos_settings) as ours:
+            assert [key async for key in ours.keys("")] == []
+            assert ours.skipped.misnamed == 3
+        assert "spelled otherwise, and not found: COSMOS_KEY_SUFFIX, COSMOS_COMPATIBILITY_MODE" in caplog.text
+
+    async def test_the_commands_tell_of_items_that_the_settings_do_not_find(self, cosmos_settings: Settings) -> None:
+        async with create_storage(replace(cosmos_settings, cosmos_key_suffix="-bot")) as storage:
+            await storage.save({f"msteams/users/u{at}": Write({}, ABSENT) for at in range(3)})
+
+        for arguments in (["list"], ["check"], ["list", "--user", "msteams/users/u1"]):
+            wrong = await asyncio.to_thread(run_command, cosmos_settings, *arguments)
+            assert "3 items are spelled otherwise: COSMOS_KEY_SUFFIX, COSMOS_COMPATIBILITY_MODE?" in wrong.stderr
+            assert wrong.returncode == 1
+            right = await asyncio.to_thread(run_command, cosmos_settings, *arguments, COSMOS_KEY_SUFFIX="-bot")
+            assert right.returncode == 0
 
     @pytest.mark.parametrize("path", ["/partitionKey", "/_partitionKey", "/realId"])
     async def test_a_container_with_other_partitions_is_refused(self, cosmos_settings: Settings, path: str) -> None:

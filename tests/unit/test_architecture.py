@@ -27,6 +27,7 @@ BACKENDS_MAY = {
     "codec",
     "contract",
     "cosmos_account",
+    "cosmos_client",
     "cosmos_item",
     "errors",
     "expiry",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import json
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -131,8 +132,18 @@ def test_nesting_without_end_is_refused() -> None:
     for _ in range(100_000):
         state = [state]
 
-    with pytest.raises(StateEncodeError, match="too deeply"):
+    with pytest.raises(StateEncodeError, match="nested too deeply: the limit is 127 levels") as refused:
         codec().encode({"state": state}, "k")
+    assert re.fullmatch(r"state(\[0\]){50,}\.\.\.", refused.value.where)
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63)])
+def test_an_integer_that_could_not_be_written_again_is_refused_on_both_sides_of_nothing(number: int) -> None:
+    with pytest.raises(StateDecodeError, match="larger than any that can be stored") as refused:
+        codec().decode({"n": [number]}, "k")
+    assert refused.value.where == "n[0]"
+    least = number + 1 if number < 0 else number - 1
+    assert codec().decode({"n": least}, "k") == {"n": least}
 
 
 def test_an_enumeration_of_texts_is_stored_as_its_text() -> None:

@@ -169,7 +169,9 @@ class TestStockReferences:
 
         done = storage("check", "--json")
 
-        [bad] = json.loads(done.stdout)["unreadable"]
+        told = json.loads(done.stdout)
+        [bad] = told["unreadable"]
+        assert (told["ambiguous"], told["bad"], told["current"]) == (1, 0, 1)
         assert (bad["key"], bad["where"], done.returncode) == ("a", "z", 1)
         assert "STOCK_JSONPICKLE" in bad["reason"]
         assert storage("check", STOCK_JSONPICKLE="1").returncode == 0
@@ -272,6 +274,18 @@ class TestDelete:
 
 
 class TestCheckAndUpgrade:
+    def test_what_is_over_is_counted_and_kept(self, storage: Storage, store: Any, file: Path) -> None:
+        store({"emulator/users/u1": {"n": 1}})
+        storage("list")  # from now on the file knows ages
+        with sqlite3.connect(file) as database:
+            database.execute("UPDATE documents SET written = 0")
+        database.close()
+
+        told = json.loads(storage("check", "--json", EXPIRE_USER_DAYS="1").stdout)
+        assert (told["over"], told["current"]) == (1, 0)
+        assert "1  over, by EXPIRE_*_DAYS" in storage("upgrade", "--dry-run", EXPIRE_USER_DAYS="1").stdout
+        assert storage("list").stdout == "emulator/users/u1\n"
+
     def test_what_cannot_be_read_is_told_with_its_place(self, storage: Storage, store: Any) -> None:
         store({"good": PROFILE, "bad": {"list": [{"py/object": "no.such.Class"}]}})
 

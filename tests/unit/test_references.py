@@ -25,8 +25,10 @@ from hypothesis import strategies as st
 from jsonpickle.pickler import Pickler
 from jsonpickle.unpickler import Unpickler
 
+from bots.logs import short_hash
 from storage import Codec, StateDecodeError
 from storage.codec import as_object, loads
+from storage.numbering import LIKELY
 
 
 @dataclasses.dataclass
@@ -233,9 +235,30 @@ def test_what_both_can_have_written_is_read_as_the_one_that_is_named_meant_it_an
     assert (in_text.value.key, in_text.value.where) == (in_value.value.key, in_value.value.where) == ("k", place)
 
 
+@pytest.mark.parametrize(("text", "_old", "new", "_place"), UNCLEAR)
+def test_where_nobody_says_it_is_read_as_of_the_newer_ones_with_a_warning_that_names_nobody(
+    text: str, _old: dict[str, Any], new: dict[str, Any], _place: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert codec().decode(loads(text, "emulator/users/ada", LIKELY), "k") == new
+    [line] = caplog.messages
+    assert f"document={short_hash('emulator/users/ada')}" in line
+    assert "STOCK_JSONPICKLE" in line
+    assert "ada" not in line
+
+
+def test_no_warning_is_given_where_both_mean_the_same_or_somebody_says(caplog: pytest.LogCaptureFixture) -> None:
+    loads('{"first": [1], "second": [1], "third": {"py/id": 1}}', "k", LIKELY)
+    for text, *_ in UNCLEAR:
+        loads(text, "k", 3)
+        loads(text, "k", 1)
+    for text, _ in CLEAR:
+        loads(text, "k", LIKELY)
+    assert not caplog.messages
+
+
 def test_what_may_contain_itself_by_the_later_numbering_is_told_apart_by_nobody() -> None:
     assert codec().decode(loads(OWN, "k", 1), "k") == {"pair": Pair(1, [1]), "list": [1]}
-    with pytest.raises(StateDecodeError, match="cannot contain itself"):
+    with pytest.raises(StateDecodeError, match="cannot contain itself; or STOCK_JSONPICKLE"):
         loads(OWN, "k", 3)
     with pytest.raises(StateDecodeError, match="STOCK_JSONPICKLE"):
         loads(OWN, "k")

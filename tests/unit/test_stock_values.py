@@ -78,6 +78,9 @@ class Holder:
 
 
 READ: Final[list[Any]] = [
+    UTC,
+    timezone(timedelta(hours=1)),
+    ZoneInfo("Europe/Berlin"),
     frozenset([1, "a", (2, 3), frozenset([4])]),
     frozenset(),
     {frozenset([1]), frozenset([2])},
@@ -137,7 +140,6 @@ REFUSED: Final[list[Any]] = [
     int,
     len,
     pytz.timezone("Europe/Berlin"),
-    timezone(timedelta(hours=1)),
 ]
 
 
@@ -163,6 +165,21 @@ def test_what_stock_stored_is_read_as_it_was_and_stock_reads_it_again(value: Any
     assert read(written) == found
     theirs = Unpickler().restore(json.loads(written))["value"]
     assert (type(theirs), theirs) == (type(value), value)
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        (types.SimpleNamespace(a=1), "types.SimpleNamespace"),
+        (ValueError("x"), "builtins.ValueError"),
+        (pytz.timezone("Europe/Berlin"), "pytz._p"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_is_refused_is_named_without_advice_that_cannot_be_followed(value: Any, name: str) -> None:
+    with pytest.raises(StateDecodeError, match=name) as refused:
+        read(jsonpickle.encode({"value": value}))
+    assert "register(" not in str(refused.value)
 
 
 @pytest.mark.parametrize("value", ZONES, ids=lambda value: type(value).__name__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -10,6 +11,7 @@ import pytest
 
 from bots.state import ConversationState
 from storage import ABSENT, Codec, StateDecodeError, StateEncodeError, Write
+from storage.spelling import Undecoded
 from tests.unit.turns import CONVERSATION, CountingStorage, new_turn
 
 State = dict[str, Any]
@@ -243,3 +245,50 @@ def test_an_object_that_was_made_without_its_version_is_written_with_it() -> Non
     profile = object.__new__(Profile)
     vars(profile).update(first_name="Ada", last_name="Lovelace", initials="AL")
     assert codec().encode(profile, "k")["schema_version"] == 3
+
+
+class Color(enum.Enum):
+    RED = "red"
+
+
+def only_red(old: State) -> State:
+    return {"color": Color.RED if isinstance(old["color"], Undecoded) else old["color"], "place": old["place"]}
+
+
+@dataclasses.dataclass
+class Car:
+    """Had green ones once, and a dealer of a class that is gone."""
+
+    color: Color = Color.RED
+    place: object = None
+    schema_version: int = 2
+    UPGRADES: ClassVar[dict[int, Callable[[State], State]]] = {1: only_red}
+
+
+GREEN = {"py/reduce": [{"py/type": f"{__name__}.Color"}, {"py/tuple": ["green"]}]}
+GONE = {"py/object": "old_bot.models.Dealer", "name": "Eve"}
+OLD_CAR = {"py/object": f"{__name__}.Car", "color": GREEN, "dealer": GONE, "place": 1}
+
+
+class TestWhatCanNoLongerBeDecoded:
+    @pytest.fixture
+    def codec(self) -> Codec:
+        made = Codec()
+        made.register(Car)
+        return made
+
+    def test_of_an_old_object_it_is_given_to_the_steps(self, codec: Codec) -> None:
+        assert codec.decode({"car": OLD_CAR}, "k")["car"] == Car(Color.RED, 1)
+
+    def test_it_is_refused_where_the_steps_leave_it(self, codec: Codec) -> None:
+        with pytest.raises(StateDecodeError, match=r"at car.place.name: .*py/function") as refused:
+            codec.decode({"car": {**OLD_CAR, "place": {"name": {"py/function": "os.system"}}}}, "k")
+        assert refused.value.where == "car.place.name"
+
+    def test_it_is_what_is_told_where_a_step_does_not_expect_it(self, codec: Codec) -> None:
+        with pytest.raises(StateDecodeError, match=r"old_bot\.models\.Dealer, which is not registered"):
+            codec.decode({"car": {"py/object": f"{__name__}.Car", "dealer": GONE}}, "k")
+
+    def test_in_an_object_of_this_version_it_is_refused(self, codec: Codec) -> None:
+        with pytest.raises(StateDecodeError, match="green"):
+            codec.decode({"car": {**OLD_CAR, "schema_version": 2}}, "k")
