@@ -113,7 +113,7 @@ def check(prefix: str, models: tuple[str, ...], as_data: bool) -> int:
 @click.command()
 @_PREFIX
 @_MODELS
-@click.option("--dry-run", is_flag=True, help="Only count what would be written.")
+@click.option("--dry-run", is_flag=True, help="Only list what would be written.")
 @_JSON
 def upgrade(prefix: str, models: tuple[str, ...], dry_run: bool, as_data: bool) -> int:
     """Write documents of older versions as the models are now. What cannot be read is listed and left as it is.
@@ -147,10 +147,15 @@ def _tally_lines(tally: Tally) -> list[str]:
     }
     lines = [str(error) for error in tally.bad]
     lines += [f"waiting: {spelled(key)}" for key in tally.busy]
+    lines += [f"old: {spelled(key)}" for key in tally.old]
     lines += [f"{tally.states[state]:>9,}  {text}" for state, text in words.items() if tally.states[state]]
     return lines or ["no documents"]
 
 
 def _tally_json(tally: Tally) -> dict[str, object]:
     bad = [{"key": error.key, "where": error.where, "reason": str(error)} for error in tally.bad]
-    return {state.value: tally.states[state] for state in State} | {"unreadable": bad, "waiting": tally.busy}
+    return {state.value: tally.states[state] for state in State} | {
+        "unreadable": bad,
+        "waiting": tally.busy,
+        "older": tally.old,
+    }

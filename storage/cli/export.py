@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -141,11 +142,12 @@ def writing(path: Path | None, *, lines: bool) -> Iterator[Writer]:
         yield writer
         writer.end()
         return
-    if path.exists():
+    if os.path.lexists(path):
         raise FileExistsError(17, "it exists already", str(path))
-    part = path.with_name(path.name + ".part")
+    file_number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
+    part = Path(name)
     try:
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        with open(file_number, "w", encoding="utf-8") as file:
             writer = Writer(file, lines)
             yield writer
             writer.end()

@@ -208,6 +208,22 @@ class TestExport:
         assert again.returncode == 2
         assert again.stderr.count("\n") == 1
 
+    def test_no_other_file_is_written_and_none_is_left(self, storage: Storage, store: Any, tmp_path: Path) -> None:
+        store({"a": {"n": 1}})
+        victim, part, link = tmp_path / "victim", tmp_path / "out.json.part", tmp_path / "link.json"
+        victim.write_text("mine")
+        victim.chmod(0o644)
+        part.symlink_to(victim)
+        link.symlink_to(tmp_path / "nowhere")
+        before = set(tmp_path.iterdir())
+
+        assert storage("export", "-o", str(tmp_path / "out.json")).returncode == 0
+        assert storage("export", "-o", str(link)).returncode == 2
+
+        assert set(tmp_path.iterdir()) == before | {tmp_path / "out.json"}
+        assert (victim.read_text(), part.is_symlink()) == ("mine", True)
+        assert stat.S_IMODE((tmp_path / "out.json").stat().st_mode) == 0o600
+
     def test_what_cannot_be_read_is_listed_in_it(self, storage: Storage, store: Any) -> None:
         store({"a": {"n": 1}, "bad": "{"})
 
@@ -325,6 +341,8 @@ class TestCheckAndUpgrade:
         store({"old": old, "bad": {"x": {"py/object": "no.such.Class"}, **old}, "new": PROFILE})
 
         assert "1  of an older version" in storage("upgrade", "--dry-run").stdout
+        assert "old: old\n" in storage("check").stdout
+        assert json.loads(storage("check", "--json").stdout)["older"] == ["old"]
         done = storage("upgrade")
 
         assert "1  brought up to date" in done.stdout
