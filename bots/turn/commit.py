@@ -26,6 +26,7 @@ async def commit(
     replies: Sequence[JsonObject],
     *,
     delivered: Collection[str] = (),
+    users: Collection[str] = (),
 ) -> Committed | Aborted:
     """Store what a turn changed, all of it or none.
 
@@ -34,6 +35,7 @@ async def commit(
         changes: the new state of each document that changed, None for one that the turn deleted.
         replies: the turn's replies, for a delivery of the same activity after a crash.
         delivered: earlier activities of the conversation whose replies the caller knows to have arrived.
+        users: the ids of the users whom the activity is from; the conversation records that they took part.
 
     Raises `StorageUnavailable` when the outcome is not known in the end: the delivery must not be
     acknowledged, and its replies must not leave. The next delivery finds out. Cancelled or killed at any
@@ -43,7 +45,7 @@ async def commit(
     unknown = changes.keys() - {snapshot.conversation_key} - snapshot.view.held.keys()
     if unknown:
         raise KeyError(f"not loaded by this turn: {', '.join(sorted(unknown))}")
-    return await Attempt(snapshot, changes, replies, delivered).run()
+    return await Attempt(snapshot, changes, replies, delivered, users).run()
 
 
 async def touch(store: DocumentStore, deciders: Mapping[str, Conversation]) -> None:
@@ -67,6 +69,7 @@ class Attempt:
         changes: Mapping[str, JsonObject | None],
         replies: Sequence[JsonObject],
         delivered: Collection[str],
+        users: Collection[str],
     ) -> None:
         self.snapshot = snapshot
         self.store = snapshot.store
@@ -74,6 +77,7 @@ class Attempt:
         self.changes = changes
         self.replies = replies
         self.delivered = delivered
+        self.users = users
 
     async def run(self) -> Committed | Aborted:
         """Notes first, then the decision: the conversation's document is the last to be written."""
@@ -181,7 +185,7 @@ class Attempt:
         )
         state = self.changes.get(self.snapshot.conversation_key, own.state)
         held = {key: self.written.get(key, self.view.resolved(key)) for key in self.view.held}
-        return own.next(state, entries, held, now)
+        return own.next(state, entries, held, now, self.users)
 
     def stored(self, etags: Mapping[str, str]) -> None:
         for key in self.written.keys() & etags.keys():

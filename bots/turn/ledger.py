@@ -11,12 +11,11 @@ conversation of a hundred messages a second still has a document of moderate siz
 
 from __future__ import annotations
 
-import base64
 import dataclasses
-import hashlib
 import json
 from typing import TYPE_CHECKING, Final
 
+from bots.turn.digests import LENGTH, digest_of, holds
 from bots.turn.texts import pack
 
 if TYPE_CHECKING:
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from bots.turn.runtime import Limits
     from storage.contract import JsonObject
 
-_DIGEST: Final = 11  # characters: 64 bits in Base64, so that no two of 50,000 activities are taken for one
 _PARTS: Final = 10  # into which `ledger_age` is divided; a digest stays at most one part longer than that
 _NO_REPLIES: Final = "[]"
 
@@ -72,10 +70,7 @@ class Answered:
     digests: str
 
     def __contains__(self, digest: str) -> bool:
-        at = self.digests.find(digest)
-        while at >= 0 and at % _DIGEST:
-            at = self.digests.find(digest, at + 1)
-        return at >= 0
+        return holds(self.digests, digest)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -98,14 +93,14 @@ def find(ledger: Ledger, activity_id: str | None) -> Entry | None:
     entry = next((entry for entry in ledger.entries if entry.activity_id == activity_id), None)
     if entry or not ledger.answered:
         return entry
-    digest = _digest(activity_id)
+    digest = digest_of(activity_id)
     part = next((part for part in ledger.answered if digest in part), None)
     return Entry("", part.until, activity_id, None) if part else None
 
 
 def is_full(ledger: Ledger, now: float, limits: Limits) -> bool:
     """Whether the conversation has had as many turns of late as its document has room for."""
-    answered = sum(len(part.digests) for part in _young(ledger, now, limits)) // _DIGEST
+    answered = sum(len(part.digests) for part in _young(ledger, now, limits)) // LENGTH
     return answered + len(ledger.entries) >= limits.activities
 
 
@@ -164,17 +159,12 @@ def _young(ledger: Ledger, now: float, limits: Limits) -> list[Answered]:
 
 
 def _add(parts: list[Answered], entry: Entry, activity_id: str, limits: Limits) -> None:
-    digest = _digest(activity_id)
+    digest = digest_of(activity_id)
     if parts and abs(entry.at - parts[-1].since) <= limits.ledger_age / _PARTS:
         last = parts.pop()
         parts.append(Answered(last.since, max(last.until, entry.at), last.digests + digest))
     else:
         parts.append(Answered(entry.at, entry.at, digest))
-
-
-def _digest(activity_id: str) -> str:
-    digest = hashlib.blake2b(activity_id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return base64.urlsafe_b64encode(digest)[:_DIGEST].decode()
 
 
 def _within(entries: Iterable[Entry], room: int) -> tuple[Entry, ...]:
@@ -210,6 +200,6 @@ def _build_entry(entry: Entry) -> JsonObject:
 
 def _parse_answered(fields: Fields) -> Answered:
     digests = fields.text("digests")
-    if len(digests) % _DIGEST:
-        raise fields.error("digests", f"has {len(digests)} characters, expected a multiple of {_DIGEST}")
+    if len(digests) % LENGTH:
+        raise fields.error("digests", f"has {len(digests)} characters, expected a multiple of {LENGTH}")
     return Answered(fields.number("since"), fields.number("until"), digests)

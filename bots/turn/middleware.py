@@ -27,6 +27,7 @@ from bots.turn.delivery import Deliveries, delivery_id
 from bots.turn.documents import TurnDocuments
 from bots.turn.errors import RepliesNotDelivered, TurnConflict
 from bots.turn.events import TurnEvent, TurnObserver, What, unobserved
+from bots.turn.members import users_of
 from bots.turn.meters import count
 from bots.turn.protocol import Aborted, Committed, Redelivered, Runtime, Snapshot, begin, commit, mark_delivered
 from bots.turn.queue import ConversationQueue
@@ -164,7 +165,8 @@ class TurnTransaction(Middleware):
         try:
             changes, replies = await self._run(scene, logic, documents, others)
             if not documents.needed:
-                turn = await commit(started, changes, record(replies, scene.received), delivered=settled)
+                recorded, users = record(replies, scene.received), users_of(scene.received)
+                turn = await commit(started, changes, recorded, delivered=settled, users=users)
         except BaseException as error:
             scene.clear()
             if not documents.needed or isinstance(error, asyncio.CancelledError):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bots.turn.runtime import Runtime
 
 ROOM: Final = 1_000  # conversations
-LARGEST: Final = 16_384  # characters of state and ledger: so all together they take some tens of megabytes at most
+LARGEST: Final = 16_384  # characters of what a conversation keeps: so all together they take tens of megabytes at most
 
 
 class _Left(NamedTuple):
@@ -61,7 +61,7 @@ def _is_small(conversation: Conversation) -> bool:
     known = sum(len(entry.replies or "") for entry in ledger.entries) + sum(
         len(part.digests) for part in ledger.answered
     )
-    return _left_of(LARGEST - known, conversation.state) > 0
+    return _left_of(LARGEST - known - len(conversation.members.digests), conversation.state) > 0
 
 
 def _left_of(room: int, value: Any) -> int:

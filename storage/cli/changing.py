@@ -12,10 +12,9 @@ from storage.cli import report
 from storage.cli.erase import Erased, erase
 from storage.cli.erase import delete as delete_one
 from storage.cli.models import register
-from storage.cli.output import as_json, count, parsed, progress, spelled
-from storage.cli.person import find
+from storage.cli.output import as_json, count, parsed, progress, say, spelled
 from storage.cli.reading import read
-from storage.cli.session import FOUND_PROBLEMS, Problem, on_storage, person_named
+from storage.cli.session import FOUND_PROBLEMS, on_storage, person_named
 from storage.cli.upgrade import State, Tally
 from storage.cli.upgrade import check as check_all
 from storage.cli.upgrade import upgrade as upgrade_all
@@ -42,8 +41,8 @@ _MODELS: Final = click.option(
 def delete(keys: tuple[str, ...], user: str | None, clear_replies: bool, execute: bool, as_data: bool) -> int:
     """Delete documents, or everything kept about a user. Only shows what it would do, unless told to --execute.
 
-    Of USER go their own documents and conversations in which nobody else is recorded. Conversations with others stay;
-    they no longer name the user's documents.
+    Of USER go their own documents and conversations in which nobody else took part. Conversations with others stay, and
+    those whose record of who took part is not whole; they no longer name the user.
     """
     if bool(keys) == (user is not None):
         raise click.UsageError("name either KEYs or a --user")
@@ -59,13 +58,16 @@ def delete(keys: tuple[str, ...], user: str | None, clear_replies: bool, execute
 
 
 async def _delete_person(storage: StateStorage, user: str, replies: bool, execute: bool, as_data: bool) -> int:
-    person = await person_named(storage, user)
     with progress("read") as done:
-        kept = await find(storage, person, done)
+        person, kept = await person_named(storage, user, done)
     if not kept.found:
         if execute:
             await storage.purge()
-        raise Problem(f"nothing is kept about {spelled(str(person))}")
+        if as_data:
+            click.echo(as_json(report.kept_json(person, kept) | {"executed": execute}))
+        else:
+            say(*report.nothing_is_kept(person, kept), err=True)
+        return FOUND_PROBLEMS
     lines = list(report.what_is_kept(person, kept))
     data = report.kept_json(person, kept) | {"executed": execute}
     if execute:
@@ -78,7 +80,7 @@ async def _delete_person(storage: StateStorage, user: str, replies: bool, execut
     else:
         lines += report.what_would_go(kept, replies=replies)
     click.echo(as_json(data) if as_data else "\n".join(lines))
-    return FOUND_PROBLEMS if kept.unreadable or (execute and kept.found) else 0
+    return FOUND_PROBLEMS if not kept.is_all or (execute and kept.found) else 0
 
 
 async def _delete_keys(storage: StateStorage, keys: tuple[str, ...], execute: bool, as_data: bool) -> int:
@@ -115,7 +117,7 @@ def check(prefix: str, models: tuple[str, ...], as_data: bool) -> int:
 @click.command()
 @_PREFIX
 @_MODELS
-@click.option("--dry-run", is_flag=True, help="Only count what would be written.")
+@click.option("--dry-run", is_flag=True, help="Only list what would be written.")
 @_JSON
 def upgrade(prefix: str, models: tuple[str, ...], dry_run: bool, as_data: bool) -> int:
     """Write documents of older versions as the models are now. What cannot be read is listed and left as it is.
@@ -152,10 +154,15 @@ def _tally_lines(tally: Tally) -> list[str]:
     }
     lines = [str(error) for error in tally.bad]
     lines += [f"waiting: {spelled(key)}" for key in tally.busy]
+    lines += [f"old: {spelled(key)}" for key in tally.old]
     lines += [f"{tally.states[state]:>9,}  {text}" for state, text in words.items() if tally.states[state]]
     return lines or ["no documents"]
 
 
 def _tally_json(tally: Tally) -> dict[str, object]:
     bad = [{"key": error.key, "where": error.where, "reason": str(error)} for error in tally.bad]
-    return {state.value: tally.states[state] for state in State} | {"unreadable": bad, "waiting": tally.busy}
+    return {state.value: tally.states[state] for state in State} | {
+        "unreadable": bad,
+        "waiting": tally.busy,
+        "older": tally.old,
+    }

@@ -16,7 +16,6 @@ from storage.cli import report
 from storage.cli.changing import check, delete, upgrade
 from storage.cli.export import entry, export
 from storage.cli.output import JsonArray, as_json, count, parsed, progress, say, spelled, visible
-from storage.cli.person import find
 from storage.cli.reading import Found, each, read
 from storage.cli.record import TURN
 from storage.cli.session import FOUND_PROBLEMS, Problem, on_storage, person_named
@@ -43,6 +42,8 @@ def cli() -> None:
 @_JSON
 def list_documents(prefix: str, user: str | None, long: bool, as_data: bool) -> int:
     """List the keys of all documents, or of those whose keys start with PREFIX."""
+    if user is not None and (prefix or long):
+        raise click.UsageError("--user goes without PREFIX and --long")
     if user is not None:
         return on_storage(lambda storage: _list_person(storage, user, as_data))
     return on_storage(lambda storage: _list(storage, prefix, long, as_data))
@@ -89,16 +90,15 @@ def _line(item: dict[str, Any]) -> str:
 
 
 async def _list_person(storage: StateStorage, user: str, as_data: bool) -> int:
-    person = await person_named(storage, user)
     with progress("read") as done:
-        kept = await find(storage, person, done)
+        person, kept = await person_named(storage, user, done)
     if as_data:
         click.echo(as_json(report.kept_json(person, kept)))
     elif kept.found:
         say(*report.what_is_kept(person, kept))
     else:
-        raise Problem(f"nothing is kept about {spelled(str(person))}")
-    return 0 if kept.found and not kept.unreadable else FOUND_PROBLEMS
+        say(*report.nothing_is_kept(person, kept), err=True)
+    return 0 if kept.found and kept.is_all else FOUND_PROBLEMS
 
 
 @cli.command()

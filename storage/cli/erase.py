@@ -19,9 +19,9 @@ import dataclasses
 from collections.abc import Callable
 from typing import Final
 
-from storage.cli.person import Kept, Person, find
+from storage.cli.person import Kept, Person, find, others_in, took_part
 from storage.cli.reading import Found, batches, read
-from storage.cli.record import Record, record_of, without_mention, without_note
+from storage.cli.record import Record, digest_of, record_of, without_mention, without_note
 from storage.contract import ANY, DocumentStore, Write
 from storage.errors import StateDecodeError, StorageConflict
 
@@ -135,9 +135,9 @@ async def _forget(store: DocumentStore, key: str, person: Person, erased: Erased
         found = next(iter(await read(store, [key])), None)
         record = found and _record(found)
         theirs = [other for other in record.others if person.owns(other)] if record else []
-        if not (found and found.document and theirs) or await read(store, theirs):
+        if not (found and found.document and record and took_part(person, record)) or await read(store, theirs):
             return
-        value = without_mention(found.document.value, person.owns, replies=replies)
+        value = without_mention(found.document.value, digest_of(person.id), person.owns, replies=replies)
         try:
             await store.save({key: Write(value, found.document.etag)})
         except StorageConflict:
@@ -149,7 +149,7 @@ async def _forget(store: DocumentStore, key: str, person: Person, erased: Erased
 
 def _is_alone(person: Person, found: Found) -> bool:
     record = _record(found)
-    return record is not None and not person.others(record.others)
+    return record is not None and record.is_whole and not others_in(person, record)
 
 
 def _record(found: Found) -> Record | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,9 +16,9 @@ import click
 from storage.base import StateStorage
 from storage.cli import report
 from storage.cli.output import JsonArray, as_json, count, parsed, progress, say, spelled
-from storage.cli.person import find
+from storage.cli.person import Kept
 from storage.cli.reading import Found, each
-from storage.cli.session import FOUND_PROBLEMS, CannotRunError, Problem, on_storage, person_named
+from storage.cli.session import FOUND_PROBLEMS, CannotRunError, on_storage, person_named
 
 
 @click.command()
@@ -36,8 +37,15 @@ def export(keys: tuple[str, ...], user: str | None, prefix: str, output: Path | 
         raise click.UsageError("KEY, --user and --prefix exclude each other")
 
     async def work(storage: StateStorage) -> int:
-        items = _of_person(storage, user) if user is not None else _of_keys(storage, keys, prefix)
-        return await _export(items, output, lines)
+        if user is None:
+            return await _export(_of_keys(storage, keys, prefix), output, lines)
+        person, kept = await person_named(storage, user, lambda: None)
+        if not kept.found:
+            say(*report.nothing_is_kept(person, kept), err=True)
+            return FOUND_PROBLEMS
+        code = await _export(_of_person(storage, kept), output, lines)
+        say(*report.what_nobody_knows(kept), err=True)
+        return code if kept.is_all else FOUND_PROBLEMS
 
     return on_storage(work)
 
@@ -75,18 +83,13 @@ async def _given(keys: Iterable[str]) -> AsyncIterator[str]:
         yield key
 
 
-async def _of_person(storage: StateStorage, user: str) -> AsyncIterator[dict[str, Any]]:
-    person = await person_named(storage, user)
-    kept = await find(storage, person)
-    if not kept.found:
-        raise Problem(f"nothing is kept about {spelled(str(person))}")
+async def _of_person(storage: StateStorage, kept: Kept) -> AsyncIterator[dict[str, Any]]:
     for found in (*kept.own, *kept.alone):
         yield await entry(storage, found)
     for key, others in {**kept.shared, **kept.said_to_others}.items():
         yield {"key": key, "shared_with": others}
     async for found in each(storage, _given(kept.said)):
         yield await entry(storage, found)
-    say(*report.what_nobody_knows(kept), err=True)
 
 
 async def entry(storage: StateStorage, found: Found) -> dict[str, Any]:
@@ -139,11 +142,12 @@ def writing(path: Path | None, *, lines: bool) -> Iterator[Writer]:
         yield writer
         writer.end()
         return
-    if path.exists():
+    if os.path.lexists(path):
         raise FileExistsError(17, "it exists already", str(path))
-    part = path.with_name(path.name + ".part")
+    file_number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
+    part = Path(name)
     try:
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        with open(file_number, "w", encoding="utf-8") as file:
             writer = Writer(file, lines)
             yield writer
             writer.end()

@@ -2,8 +2,8 @@
 
 A user's own documents are known by their keys, which are Bot Framework's: `{channel}/users/{id}`, and
 `{channel}/conversations/{conversation}/users/{id}/` for private state. A conversation is theirs where its record
-names documents of theirs; theirs alone where it names no other user's. Who took part without anything being stored
-about them is not recorded. What was said in a conversation (`demos.page.transcript` keeps it, in development) goes with
+has them among those who took part, or names documents of theirs; theirs alone where that record is whole and has nobody
+else. What was said in a conversation (`demos.page.transcript` keeps it, in development) goes with
 it: `{channel}/transcripts/{conversation}/{number}`.
 https://learn.microsoft.com/azure/bot-service/bot-builder-concept-state
 """
@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Final
 
 from storage.cli.reading import Found, each
-from storage.cli.record import Record, record_of
+from storage.cli.record import Record, digest_of, record_of
 from storage.contract import DocumentStore
 from storage.errors import StateDecodeError
 
@@ -30,7 +30,7 @@ class Person:
     id: str
 
     def __str__(self) -> str:
-        return f"{self.channel}{_USERS}{self.id}"
+        return f"{self.channel}{_USERS}{self.id}" if self.channel else self.id
 
     @property
     def conversations(self) -> str:
@@ -60,26 +60,46 @@ class Person:
         return [key for key in keys if _USERS in key and not self.owns(key)]
 
 
+def took_part(person: Person, record: Record) -> bool:
+    """Whether a conversation's record has the person."""
+    return digest_of(person.id) in record.members or any(map(person.owns, record.others))
+
+
+def others_in(person: Person, record: Record) -> frozenset[str]:
+    """The other users whom a conversation's record has, by their digests."""
+    named = {digest_of(_user_of(person.channel, key)) for key in person.others(record.others)}
+    return (record.members | named) - {digest_of(person.id)}
+
+
+def _user_of(channel: str, key: str) -> str:
+    if key.startswith(f"{channel}{_USERS}"):
+        return key.removeprefix(f"{channel}{_USERS}")
+    return key.rpartition(_USERS)[2].removesuffix("/")
+
+
 @dataclasses.dataclass(slots=True)
 class Kept:
     """What was found of a person.
 
     Attributes:
         own: the documents that are theirs by their keys, those that cannot be read among them.
-        alone: conversations in which nobody else is recorded.
+        alone: conversations in which nobody else took part.
         said: the keys of what was said in those.
         shared: conversations with others, and how many others are recorded.
+        uncertain: those of them in which others may have taken part that are not recorded.
         said_to_others: the keys of what was said in those, and the same number.
         named: other documents, whose keys have the id in them or that conversations of theirs alone have loaded;
             what they are is for a person to say.
         unreadable: conversations that cannot be read, so that nobody can say whose they are.
-        unrecorded: how many conversations have no record of who took part: a stock bot's, untouched since.
+        unrecorded: how many conversations have no whole record of who took part, and not this person in it: a stock
+            bot's, those of before such records, and those of very many users.
     """
 
     own: list[Found] = dataclasses.field(default_factory=list)
     alone: list[Found] = dataclasses.field(default_factory=list)
     said: list[str] = dataclasses.field(default_factory=list)
     shared: dict[str, int] = dataclasses.field(default_factory=dict)
+    uncertain: set[str] = dataclasses.field(default_factory=set)
     said_to_others: dict[str, int] = dataclasses.field(default_factory=dict)
     named: list[str] = dataclasses.field(default_factory=list)
     unreadable: list[StateDecodeError] = dataclasses.field(default_factory=list)
@@ -89,6 +109,17 @@ class Kept:
     def found(self) -> bool:
         """Whether there is anything of theirs."""
         return bool(self.own or self.alone or self.shared)
+
+    @property
+    def is_all(self) -> bool:
+        """Whether every document was looked into that may be theirs."""
+        return not (self.unreadable or self.unrecorded)
+
+    def add_unknown(self, other: Kept) -> None:
+        """Add what nobody can know of another person."""
+        self.named = list(dict.fromkeys([*self.named, *other.named]))
+        self.unreadable += other.unreadable
+        self.unrecorded += other.unrecorded
 
 
 async def find(store: DocumentStore, person: Person, done: Callable[[], None] = lambda: None) -> Kept:
@@ -104,7 +135,10 @@ async def find(store: DocumentStore, person: Person, done: Callable[[], None] = 
     for conversation in kept.alone:
         kept.said += said.get(person.transcript(conversation.key), ())
     for shared, others in kept.shared.items():
-        kept.said_to_others |= dict.fromkeys(said.get(person.transcript(shared), ()), others)
+        theirs = said.get(person.transcript(shared), ())
+        kept.said_to_others |= dict.fromkeys(theirs, others)
+        if shared in kept.uncertain:
+            kept.uncertain.update(theirs)
     return kept
 
 
@@ -126,15 +160,18 @@ def _sort_in(kept: Kept, person: Person, found: Found) -> None:
     except StateDecodeError as error:
         kept.unreadable.append(error)
         return
-    if record is None:
-        kept.unrecorded += _USERS not in found.key
-    elif any(map(person.owns, record.others)):
-        if others := person.others(record.others):
+    if record and took_part(person, record):
+        others = others_in(person, record)
+        if others or not record.is_whole:
             kept.shared[found.key] = len(others)
         else:
             kept.alone.append(found)
             kept.named += [key for key in record.others if not person.owns(key)]
-    elif person.is_named_in(found.key):
+        if not record.is_whole:
+            kept.uncertain.add(found.key)
+    elif _USERS not in found.key and not (record and (record.is_whole or record.seen is None)):
+        kept.unrecorded += 1
+    elif record and person.is_named_in(found.key):
         kept.named.append(found.key)
 
 
@@ -144,14 +181,30 @@ def _record(found: Found) -> Record | None:
     return record_of(found.key, found.document.value)
 
 
-async def named(store: DocumentStore, name: str) -> list[Person]:
-    """Return the persons that `name` may mean: `{channel}/users/{id}`, or an id, on each channel that knows it."""
+async def look_up(store: DocumentStore, name: str, done: Callable[[], None] = lambda: None) -> dict[Person, Kept]:
+    """Return the persons that `name` may mean, with what `find` finds of them.
+
+    `{channel}/users/{id}` is that one person, known or not; an id is a person of each channel that knows it. Where none
+    does, what nobody can know comes with a person of no channel.
+    """
     channel, is_full, user = name.partition(_USERS)
     if is_full:
-        return [Person(channel, user)]
-    found: set[Person] = set()
-    async for key in store.keys():
-        start, _, last = key.rstrip("/").rpartition(_USERS)
-        if last == name and start:
-            found.add(Person(start.partition("/conversations/")[0], name))
-    return sorted(found, key=str)
+        person = Person(channel, user)
+        return {person: await find(store, person, done)}
+    every = {Person(channel, name): Kept() for channel in sorted(await _channels(store))}
+    unknown = Kept()
+    for person in tuple(every):
+        every[person] = kept = await find(store, person, done)
+        if not kept.found:
+            unknown.add_unknown(every.pop(person))
+    return every or {Person("", name): unknown}
+
+
+async def _channels(store: DocumentStore) -> set[str]:
+    """The channels that have documents of users or conversations."""
+    channels = set()
+    async for key in store.keys(""):
+        channel, _, rest = key.partition("/")
+        if rest.startswith(("users/", "conversations/")):
+            channels.add(channel)
+    return channels

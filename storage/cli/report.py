@@ -13,15 +13,29 @@ from storage.cli.person import Kept, Person
 def what_is_kept(person: Person, kept: Kept) -> Iterator[str]:
     """Lines that tell what is kept about a person."""
     rows = [("own", spelled(found.key), "" if found.document else "cannot be read") for found in kept.own]
-    rows += [("conversation", spelled(found.key), "nobody else is recorded in it") for found in kept.alone]
+    rows += [("conversation", spelled(found.key), "nobody else took part in it") for found in kept.alone]
     rows += [("said", spelled(key), "") for key in kept.said]
     rows += [
-        ("shared", spelled(key), f"with {count(others, 'other')}")
+        ("shared", spelled(key), _with(others, perhaps_more=key in kept.uncertain))
         for key, others in {**kept.shared, **kept.said_to_others}.items()
     ]
     yield f"Kept about {spelled(str(person))}: {count(len(rows), 'document')}"
     yield from table([("", *row) for row in rows])
     yield from what_nobody_knows(kept)
+
+
+def nothing_is_kept(person: Person, kept: Kept) -> Iterator[str]:
+    """Lines for a person of whom nothing was found."""
+    yield from what_nobody_knows(kept)
+    known = "nothing is kept about" if kept.is_all else "nothing else is known to be kept about"
+    where = "" if person.channel else " on any channel"
+    yield f"{known} {spelled(str(person))}{where}"
+
+
+def _with(others: int, *, perhaps_more: bool) -> str:
+    if not perhaps_more:
+        return f"with {count(others, 'other')}"
+    return f"with {count(others, 'other')}, perhaps more" if others else "perhaps with others, who are not recorded"
 
 
 def what_nobody_knows(kept: Kept) -> Iterator[str]:
@@ -34,8 +48,8 @@ def what_nobody_knows(kept: Kept) -> Iterator[str]:
         yield from (f"  {error}" for error in kept.unreadable)
     if kept.unrecorded:
         yield (
-            f"{count(kept.unrecorded, 'conversation')} of the channel without a record of who took part "
-            "(a stock bot wrote them): not looked into."
+            f"{count(kept.unrecorded, 'conversation')} of the channel without a whole record of who took part (a stock "
+            "bot wrote in it, a bot of before such records, or more users than it holds): not looked into."
         )
 
 
@@ -82,6 +96,7 @@ def kept_json(person: Person, kept: Kept) -> dict[str, Any]:
         "conversations": [found.key for found in kept.alone],
         "said": kept.said,
         "shared": kept.shared,
+        "uncertain": sorted(kept.uncertain),
         "said_to_others": kept.said_to_others,
         "named": kept.named,
         "unreadable": [str(error) for error in kept.unreadable],

@@ -15,7 +15,7 @@ import click
 from config import ConfigError, Settings, environment
 from storage.base import StateStorage
 from storage.cli.output import count
-from storage.cli.person import Person, named
+from storage.cli.person import Kept, Person, look_up
 from storage.cosmos_account import SPELLING
 from storage.errors import StorageError
 from storage.factory import create_storage
@@ -96,11 +96,9 @@ def _settings() -> Settings:
     return settings
 
 
-async def person_named(storage: StateStorage, name: str) -> Person:
-    """Return whom `name` means. Raises `Problem` where it is nobody, or several."""
-    found = await named(storage, name)
-    if not found:
-        raise Problem(f"no channel knows a user {name!r}; give CHANNEL/users/ID to look on one of them")
+async def person_named(storage: StateStorage, name: str, done: Callable[[], None]) -> tuple[Person, Kept]:
+    """Return whom `name` means and what is kept about them. Raises `CannotRunError` where it is several."""
+    found = await look_up(storage, name, done)
     if len(found) > 1:
         raise CannotRunError(f"several channels know that id, say which: {', '.join(map(str, found))}")
-    return found[0]
+    return next(iter(found.items()))

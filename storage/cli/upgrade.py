@@ -40,11 +40,12 @@ class State(enum.Enum):
 
 @dataclasses.dataclass(slots=True)
 class Tally:
-    """How many documents are in which state, and those that cannot be read, with the reason."""
+    """How many documents are in which state; those that cannot be read, with the reason; those to be upgraded."""
 
     states: Counter[State] = dataclasses.field(default_factory=Counter)
     bad: list[StateDecodeError | StateEncodeError] = dataclasses.field(default_factory=list)
     busy: list[str] = dataclasses.field(default_factory=list)
+    old: list[str] = dataclasses.field(default_factory=list)
 
     def add(self, verdict: Verdict) -> None:
         """Count one more document."""
@@ -53,6 +54,8 @@ class Tally:
             self.bad.append(verdict.error)
         if verdict.state is State.BUSY:
             self.busy.append(verdict.key)
+        if verdict.state is State.OLD:
+            self.old.append(verdict.key)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

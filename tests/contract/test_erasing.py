@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from bots.turn.conversation import parse_conversation
 from bots.turn.protocol import Aborted, Committed
 from storage import ABSENT, StateStorage, Write
 from storage.cli.erase import Erased, delete, erase
-from storage.cli.person import Person, find, named
+from storage.cli.person import Person, find, look_up
 from storage.cli.reading import read
 from tests.contract.turns_of_people import (
     ADA,
@@ -51,10 +55,65 @@ async def test_an_id_means_a_user_of_each_channel_that_knows_it(storage: StateSt
     await history(storage)
     await storage.save({"other/conversations/c/users/ada/": Write({}, ABSENT)})
 
-    assert await named(storage, "ada") == [Person("other", "ada"), PERSON]
-    assert await named(storage, "bob") == [Person("test", "bob")]
-    assert await named(storage, "ad") == []
-    assert await named(storage, "test/users/ad") == [Person("test", "ad")]
+    assert list(await look_up(storage, "ada")) == [Person("other", "ada"), PERSON]
+    assert list(await look_up(storage, "bob")) == [Person("test", "bob")]
+    assert not any(kept.found for kept in (await look_up(storage, "ad")).values())
+    assert list(await look_up(storage, "test/users/ad")) == [Person("test", "ad")]
+
+
+async def test_who_took_part_without_a_document_is_found_and_is_another(storage: StateStorage) -> None:
+    await turn(storage, GROUP, ADA)
+    await turn(storage, GROUP, users=["bob"])
+    await turn(storage, GROUP, ADA)
+    await turn(storage, BOBS, users=["bob"])
+
+    ada, bob = await find(storage, PERSON), (await look_up(storage, "bob"))[Person("test", "bob")]
+
+    assert (ada.shared, ada.alone, ada.uncertain) == ({GROUP: 1}, [], set())
+    assert (bob.shared, [found.key for found in bob.alone]) == ({GROUP: 1}, [BOBS])
+    erased = await erase(storage, PERSON, ada, replies=False)
+    assert (erased.deleted, erased.forgotten) == ([ADA], [GROUP])
+    assert {found.key for found in (await find(storage, Person("test", "bob"))).alone} == {GROUP, BOBS}
+
+
+async def test_erasing_deletes_the_conversation_of_a_person_without_any_other_document(storage: StateStorage) -> None:
+    await turn(storage, ALONE, users=["ada"])
+
+    erased = await erase(storage, PERSON, await find(storage, PERSON), replies=False)
+
+    assert (erased.deleted, await documents(storage)) == ([ALONE], set())
+
+
+async def test_all_who_took_part_are_counted_however_many_documents_are_remembered(storage: StateStorage) -> None:
+    for number in range(80):
+        await turn(storage, GROUP, f"test/users/user{number}")
+
+    for number in 0, 79:
+        assert (await find(storage, Person("test", f"user{number}"))).shared == {GROUP: 79}
+
+
+async def test_a_conversation_with_more_users_than_the_record_holds_is_nobodys_alone(storage: StateStorage) -> None:
+    await turn(storage, GROUP, users=[*(f"user{number}" for number in range(1_000)), "ada"])
+
+    first, left_out = await find(storage, Person("test", "user0")), await find(storage, PERSON)
+
+    assert (first.shared, first.uncertain) == ({GROUP: 999}, {GROUP})
+    assert (left_out.found, left_out.unrecorded, left_out.is_all) == (False, 1, False)
+    assert len(str((await storage.load([GROUP]))[GROUP].value)) < 12_000
+
+
+@pytest.mark.parametrize("before", [{"n": 1}, {"n": 1, "$turn": {"ledger": [], "seen": {}, "last": []}}])
+async def test_a_conversation_from_before_the_record_stays_and_is_told(storage: StateStorage, before: Any) -> None:
+    await storage.save({ALONE: Write(before, ABSENT)})
+    assert (await find(storage, PERSON)).unrecorded == 1
+    await turn(storage, ALONE, ADA, state={"n": 2})
+
+    kept = await find(storage, PERSON)
+    erased = await erase(storage, PERSON, kept, replies=False)
+
+    assert (kept.alone, kept.shared, kept.uncertain, kept.unrecorded) == ([], {ALONE: 0}, {ALONE}, 0)
+    assert (erased.deleted, erased.forgotten, erased.left.unrecorded) == ([ADA], [ALONE], 1)
+    assert (await start(storage, ALONE)).documents == {ALONE: {"n": 2}}
 
 
 async def test_erasing_leaves_nothing_that_names_the_person(storage: StateStorage) -> None:

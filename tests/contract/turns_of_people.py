@@ -20,20 +20,31 @@ async def start(storage: DocumentStore, conversation: str, *keys: str) -> Snapsh
     return found
 
 
-async def finish(snapshot: Snapshot, changes: Mapping[str, Any], *, tidied: bool = True) -> Committed | Aborted:
-    """Commit it with the changes and a reply."""
-    outcome = await commit(snapshot, changes, [{"do": "send", "activity": {"text": "Ada sent: hi"}}])
+async def finish(
+    snapshot: Snapshot, changes: Mapping[str, Any], *, tidied: bool = True, users: Iterable[str] | None = None
+) -> Committed | Aborted:
+    """Commit it with the changes and a reply, as a turn of the users whose documents it has, or of these."""
+    if users is None:
+        users = {key.rstrip("/").rpartition("/users/")[2] for key in snapshot.view.held if "/users/" in key}
+    replies = [{"do": "send", "activity": {"text": "Ada sent: hi"}}]
+    outcome = await commit(snapshot, changes, replies, users=list(users))
     if isinstance(outcome, Committed) and tidied:
         await tidy(outcome)
     return outcome
 
 
 async def turn(
-    storage: DocumentStore, conversation: str, *keys: str, tidied: bool = True, state: Mapping[str, Any] | None = None
+    storage: DocumentStore,
+    conversation: str,
+    *keys: str,
+    tidied: bool = True,
+    state: Mapping[str, Any] | None = None,
+    users: Iterable[str] | None = None,
 ) -> Committed | Aborted:
     """A whole turn that changes the conversation and every other document."""
     snapshot = await start(storage, conversation, *keys)
-    return await finish(snapshot, {key: state or {"n": 1} for key in (conversation, *keys)}, tidied=tidied)
+    changes = {key: state or {"n": 1} for key in (conversation, *keys)}
+    return await finish(snapshot, changes, tidied=tidied, users=users)
 
 
 async def documents(storage: DocumentStore) -> set[str]:

@@ -64,6 +64,9 @@ class Separate(AskingStore, StateStorage):
     async def ask(self, operation: Operation) -> Answer:
         return got(await self._ask(operation))
 
+    async def text(self, key: str) -> bytes | None:
+        raise AssertionError("no turn does that")
+
 
 class Transactional(Separate):
     """The same, saving everything or nothing."""

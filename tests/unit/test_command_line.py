@@ -17,6 +17,8 @@ from typing import Any, Final
 
 import pytest
 
+from storage.cli.record import digest_of
+
 ROOT: Final = Path(__file__).parents[2]
 SECRET: Final = "c2VjcmV0c2VjcmV0"
 HOSTILE: Final = ["", " a", "a\nb", "\x1b[31mred", '"quoted"', "-x", "ü\u202eb", "x\x00y", "日本"]
@@ -208,6 +210,22 @@ class TestExport:
         assert again.returncode == 2
         assert again.stderr.count("\n") == 1
 
+    def test_no_other_file_is_written_and_none_is_left(self, storage: Storage, store: Any, tmp_path: Path) -> None:
+        store({"a": {"n": 1}})
+        victim, part, link = tmp_path / "victim", tmp_path / "out.json.part", tmp_path / "link.json"
+        victim.write_text("mine")
+        victim.chmod(0o644)
+        part.symlink_to(victim)
+        link.symlink_to(tmp_path / "nowhere")
+        before = set(tmp_path.iterdir())
+
+        assert storage("export", "-o", str(tmp_path / "out.json")).returncode == 0
+        assert storage("export", "-o", str(link)).returncode == 2
+
+        assert set(tmp_path.iterdir()) == before | {tmp_path / "out.json"}
+        assert (victim.read_text(), part.is_symlink()) == ("mine", True)
+        assert stat.S_IMODE((tmp_path / "out.json").stat().st_mode) == 0o600
+
     def test_what_cannot_be_read_is_listed_in_it(self, storage: Storage, store: Any) -> None:
         store({"a": {"n": 1}, "bad": "{"})
 
@@ -273,6 +291,42 @@ class TestDelete:
         assert done.returncode == 1
 
 
+class TestWhatNobodyKnows:
+    def test_a_conversation_without_a_record_is_told_before_nothing_is_kept(self, storage: Storage, store: Any) -> None:
+        store({"test/conversations/c": {"n": 1}})
+
+        for user in "u1", "test/users/u1":
+            for command in ["list"], ["export"], ["delete", "--execute"]:
+                done = storage(*command, "--user", user)
+                first, last = done.stderr.splitlines()
+                assert first.startswith("1 conversation of the channel without a whole record of who took part")
+                assert last.startswith("nothing else is known to be kept about")
+                assert (done.stdout, done.returncode) == ("", 1)
+
+    def test_not_all_is_well_while_there_is_one(self, storage: Storage, store: Any) -> None:
+        store({"test/users/u1": {}, "test/conversations/c": {"n": 1}})
+
+        for command in ["list"], ["export"], ["delete"], ["delete", "--execute"]:
+            assert storage(*command, "--user", "u1").returncode == 1
+
+    def test_a_program_is_told_as_much_of_a_person_that_nobody_knows(self, storage: Storage, store: Any) -> None:
+        store({"test/conversations/c": {"n": 1}})
+
+        for command in ["list"], ["delete"]:
+            told = json.loads(storage(*command, "--user", "nobody", "--json").stdout)
+            assert (told["user"], told["own"], told["unrecorded"]) == ("nobody", [], 1)
+
+    def test_a_user_of_whom_only_a_conversation_knows_is_found_by_the_id(self, storage: Storage, store: Any) -> None:
+        store({"test/conversations/c": {"$turn": {"ledger": [], "seen": {}, "members": digest_of("u9")}}})
+
+        told = json.loads(storage("list", "--user", "u9", "--json").stdout)
+
+        assert (told["user"], told["conversations"]) == ("test/users/u9", ["test/conversations/c"])
+
+    def test_a_user_excludes_what_names_documents(self, storage: Storage) -> None:
+        assert storage("list", "--user", "u1", "test/").returncode == 2
+
+
 class TestCheckAndUpgrade:
     def test_what_is_over_is_counted_and_kept(self, storage: Storage, store: Any, file: Path) -> None:
         store({"emulator/users/u1": {"n": 1}})
@@ -301,6 +355,8 @@ class TestCheckAndUpgrade:
         store({"old": old, "bad": {"x": {"py/object": "no.such.Class"}, **old}, "new": PROFILE})
 
         assert "1  of an older version" in storage("upgrade", "--dry-run").stdout
+        assert "old: old\n" in storage("check").stdout
+        assert json.loads(storage("check", "--json").stdout)["older"] == ["old"]
         done = storage("upgrade")
 
         assert "1  brought up to date" in done.stdout
@@ -432,10 +488,11 @@ def test_what_dialogs_keep_is_known_to_check(storage: Storage, store: Any) -> No
 class TestTranscripts:
     @pytest.fixture(autouse=True)
     def said(self, store: Any) -> None:
-        alone, group = ("test/users/ada",), ("test/users/ada", "test/users/bob")
         conversations = {
-            f"test/conversations/{name}": {"$turn": {"tag": "t", "ledger": [], "seen": {}, "last": list(users)}}
-            for name, users in (("alone", alone), ("group", group))
+            f"test/conversations/{name}": {
+                "$turn": {"ledger": [], "seen": {}, "last": [], "members": "".join(map(digest_of, users))}
+            }
+            for name, users in (("alone", ["ada"]), ("group", ["ada", "bob"]))
         }
         entries = {f"test/transcripts/{name}/1": {"text": f"said in {name}"} for name in ("alone", "group", "bobs")}
         store({"test/users/ada": {}, **conversations, **entries})
