@@ -28,7 +28,7 @@ _MODELS: Final = click.option(
     metavar="NAME",
     default=("data_models",),
     show_default="data_models",
-    help="Where the classes of the state are: a module, for all its dataclasses, or module:Class. Repeatable.",
+    help="Where the classes of the state are: a module, for all its classes, or module:Class. Repeatable.",
 )
 
 

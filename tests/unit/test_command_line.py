@@ -368,15 +368,17 @@ class TestCheckAndUpgrade:
 
     def test_the_classes_of_another_bot_are_named(self, storage: Storage, store: Any, tmp_path: Path) -> None:
         (tmp_path / "mine.py").write_text(
-            "from dataclasses import dataclass\n@dataclass\nclass A:\n    x: int = 1\nclass B: ...\n"
+            "from dataclasses import dataclass\n@dataclass\nclass A:\n    x: int = 1\n"
+            "class B:\n    class Inner: ...\nclass Bad(ValueError): ...\n"
         )
-        store({"k": {"a": {"py/object": "mine.A"}, "b": {"py/object": "mine.B"}}})
+        store({"k": {"a": {"py/object": "mine.A"}, "b": {"py/object": "mine.B"}, "c": {"py/object": "mine.B.Inner"}}})
 
         assert storage("check").returncode == 1
-        assert storage("check", "--models", "mine").returncode == 1
-        assert storage("check", "--models", "mine", "--models", "mine:B").returncode == 0
+        assert storage("check", "--models", "mine:A", "--models", "mine:B").returncode == 1
+        assert storage("check", "--models", "mine:A", "--models", "mine:B", "--models", "mine:B.Inner").returncode == 0
+        assert storage("check", "--models", "mine").returncode == 0
 
-    @pytest.mark.parametrize("models", ["nosuch", "mine:Nosuch", "json:dumps", "broken"])
+    @pytest.mark.parametrize("models", ["nosuch", "mine", "mine:Nosuch", "json:dumps", "broken"])
     def test_classes_that_cannot_be_had_are_said(self, storage: Storage, tmp_path: Path, models: str) -> None:
         (tmp_path / "mine.py").write_text("")
         (tmp_path / "broken.py").write_text("1 / 0")
