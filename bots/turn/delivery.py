@@ -79,7 +79,7 @@ class Deliveries:
             await _deliver(outlet, reply)
             self._counts[name] = max(self._counts.get(name, 0), number)
         finally:
-            del self._on_the_way[name]
+            self._on_the_way.pop(name, None)
 
 
 def _heard(sending: asyncio.Task[None]) -> None:

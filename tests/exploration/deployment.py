@@ -148,7 +148,8 @@ class Deployment:
         return state._replace(mail=exchanged(state.mail, number, mail))
 
     def _reply(self, task: str, reply: Say) -> Shown:
-        return (reply.turn if self.turns[reply.turn].writes else task), reply.text
+        delivery = task.partition("/")[0]  # a reply is sent by a task of its own
+        return (reply.turn if self.turns[reply.turn].writes else delivery), reply.text
 
     def _crash(self, state: State, where: int) -> Steps:
         """The process is gone. What it was saving may still arrive; what it was sending has arrived, or not."""

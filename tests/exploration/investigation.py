@@ -104,6 +104,9 @@ class Investigation:
             if turn.writes:
                 yield from _in_order(turn, [text for _, text in mail.shown], bool(mail.acknowledged))
                 continue
+            if not turn.raises:
+                yield from _told(turn, mail)
+                continue
             for number in range(1, mail.delivered + 1):
                 delivery = f"{turn.name}{number}"
                 texts = [text for shown, text in mail.shown if shown == delivery]
@@ -146,6 +149,17 @@ class Investigation:
             shown = ", ".join(f"{text!r} of {delivery}" for delivery, text in mail.shown) or "nothing"
             lines.append(f"     {name}: the user saw {shown}; acknowledged: {' '.join(mail.acknowledged) or 'no'}")
         return [*lines, *(f"     {reason}" for reason in reasons)]
+
+
+def _told(turn: Turn, mail: Mail) -> Iterator[str]:
+    """The replies of a turn that leaves nothing: each delivery makes them anew, and sends what is missing."""
+    by_content: dict[str, list[str]] = {}
+    for _, text in mail.shown:
+        by_content.setdefault(text.partition(" ")[2], []).append(text)
+    for texts in by_content.values():
+        yield from _in_order(turn, texts, acknowledged=False)
+    if mail.acknowledged and all(len(set(texts)) < PARTS for texts in by_content.values()):
+        yield f"{turn.name}: acknowledged, and the user saw no complete answer"
 
 
 def _in_order(turn: Turn, texts: list[str], acknowledged: bool) -> Iterator[str]:

@@ -71,7 +71,8 @@ def nothing_remembered_of_what_was_sent() -> AbstractContextManager[Any]:
     async def forgetful(
         self: Deliveries, outlet: Outlet, txn: str | None, received: Activity, replies: Sequence[Reply]
     ) -> None:
-        await deliver(self, outlet, None, received, replies)
+        self._counts.clear()
+        await deliver(self, outlet, txn, received, replies)
 
     return mock.patch.object(Deliveries, "deliver", forgetful)
 
