@@ -10,6 +10,7 @@ import functools
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from typing import Any, ClassVar, Final, Self
 
 from azure.cosmos.aio import CosmosClient
@@ -26,7 +27,7 @@ from storage.cosmos_account import (
 )
 from storage.cosmos_client import client_options, create_missing, is_absent
 from storage.cosmos_item import document_text, envelope, item_size, least_life, stored
-from storage.errors import StorageConflict
+from storage.errors import StorageConflict, StorageUnavailable
 from storage.expiry import NEVER, Expiry
 from storage.keys import cosmos_id, stock_cosmos_id
 from storage.limits import EXACT, Limits
@@ -37,7 +38,8 @@ from storage.service import OPENING, TIMEOUT
 _CONFLICTS: Final = (409, 412)
 SIZE_LIMIT: Final = 2 * 1024 * 1024  # bytes, of the item and of the request that carries it
 _PAGE: Final = 1000  # keys
-_SOME: Final = "SELECT TOP 100 c.id, c.realId FROM c WHERE IS_STRING(c.realId)"
+_UNINDEXED: Final[dict[str, Any]] = {"enable_scan_in_query": True}  # turns only read by id: there may be no index
+_SOME: Final = "SELECT TOP 100 c.id, c.realId FROM c"
 _log: Final = logging.getLogger(__name__)
 
 
@@ -119,11 +121,11 @@ class CosmosStorage(RemoteStorage):
 
     async def _warn_of_other_ids(self) -> None:
         """Warn where of some items none has the id of its key: every user would seem new."""
-        found = self._container.query_items(_SOME)
-        items = [item async for item in self._paged(found.by_page())]
-        if items and not any(
-            item["id"] in (self._id(item["realId"]), self._stock_id(item["realId"])) for item in items
-        ):
+        items = []
+        with suppress(StorageUnavailable):  # who may not query, or cannot now, gets no hint
+            items = [item async for item in self._paged(self._container.query_items(_SOME).by_page())]
+        keys = {item["id"]: item.get("realId") for item in items}
+        if keys and not any(key and at in (self._id(key), self._stock_id(key)) for at, key in keys.items()):
             _log.warning("%s: its items are spelled otherwise, and not found: %s", self, SPELLING)
 
     async def ping(self) -> None:
@@ -181,7 +183,7 @@ class CosmosStorage(RemoteStorage):
     async def keys(self, prefix: str = "") -> AsyncIterator[str]:
         query = "SELECT c.id, c.realId, c._ts, c.ttl FROM c WHERE STARTSWITH(c.realId, @prefix)"
         parameters: list[dict[str, object]] = [{"name": "@prefix", "value": prefix}]
-        found = self._container.query_items(query, parameters=parameters, max_item_count=_PAGE)
+        found = self._container.query_items(query, parameters=parameters, max_item_count=_PAGE, **_UNINDEXED)
         async for item in self._paged(found.by_page()):
             key = item["realId"]
             if not await self._is_at(key, item["id"]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,6 +29,13 @@ class Account:
 
     async def read(self) -> dict[str, Any]:
         return {"partitionKey": {"paths": ["/id"]}}
+
+    def query_items(self, _query: str) -> Any:
+        async def nothing() -> AsyncIterator[Any]:
+            return
+            yield
+
+        return SimpleNamespace(by_page=nothing)
 
     async def close(self) -> None:
         """Nothing is open."""
