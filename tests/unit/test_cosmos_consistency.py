@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from azure.cosmos.exceptions import CosmosHttpResponseError
 
 from storage import StorageUnavailable
 from storage.cosmos import CosmosStorage
@@ -67,3 +68,12 @@ async def test_an_account_that_answers_the_last_version_is_used_and_an_emulator_
 ) -> None:
     async with storage(endpoint, level, stale_reads=stale_reads):
         pass
+
+
+async def test_an_identity_that_may_not_query_starts_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refused() -> AsyncIterator[Any]:
+        raise CosmosHttpResponseError(status_code=403, message="no right to query")  # type: ignore[no-untyped-call]
+        yield
+
+    monkeypatch.setattr(Account, "query_items", lambda *_: SimpleNamespace(by_page=refused))
+    await storage("https://ada.documents.azure.com:443/", "Strong").open()
