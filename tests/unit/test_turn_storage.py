@@ -84,12 +84,15 @@ async def test_a_large_conversation_is_loaded_each_time_and_not_kept_in_memory(b
 
 @pytest.mark.parametrize("text", ["conversation", "nothing"])
 async def test_a_conversation_that_comes_back_from_another_replica_is_loaded_again(bench: Bench, text: str) -> None:
-    replica, other = await bench.of(obedient), await bench.of(obedient)
+    replica = await bench.of(obedient)
+    own = bench.storage
+    other = await bench.of(obedient)
     for _ in range(3):
         assert await replica.status(bench.message("conversation")) == 201
     assert await other.status(bench.message("conversation")) == 201
-    bench.connector.sent.clear()
+    own.calls.clear()
     assert await replica.status(bench.message(text)) == 201
+    assert ("load", {C, D}) in [(call.operation, set(call.keys)) for call in own.calls]
     expected = 5 if text == "conversation" else 4
     assert (await bench.storage.states())[C]["count"] == expected
 
