@@ -13,7 +13,7 @@ class ConversationData:
         timestamp: when the last message was received, as `2026-03-29 14:30:00+02:00`.
         channel_id: the channel it came from, as `emulator` or `msteams`.
         prompted_for_user_name: the bot has asked for the name and waits for the answer.
-        schema_version: of this class; the README's "State that outlives the code" says what to do when it changes.
+        schema_version: of this class; storage/README.md says what to do when it changes.
     """
 
     timestamp: str | None = None

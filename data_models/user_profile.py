@@ -11,7 +11,7 @@ class UserProfile:
 
     Attributes:
         name: None until the user has given one.
-        schema_version: of this class; the README's "State that outlives the code" says what to do when it changes.
+        schema_version: of this class; storage/README.md says what to do when it changes.
     """
 
     name: str | None = None
