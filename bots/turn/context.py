@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from botbuilder.core import TurnContext
+from botbuilder.core import ConversationState, TurnContext
 from botbuilder.schema import Activity
 
 from bots.copies import copy_of
@@ -18,12 +18,14 @@ class TurnScene:
 
     Attributes:
         context: the turn's context.
+        conversation: the key of the conversation's document.
         received: the activity as it arrived, whatever the logic does to the context's.
         outlet: where replies leave.
         attempt: the latest one.
     """
 
     def __init__(self, context: TurnContext) -> None:
+        self.conversation: str = ConversationState(None).get_storage_key(context)
         self.received: Activity = copy_of(context.activity)
         self.outlet = Outlet(context)
         self.context = context

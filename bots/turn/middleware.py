@@ -17,7 +17,7 @@ import random
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, Final
 
-from botbuilder.core import ConversationState, Middleware, TurnContext
+from botbuilder.core import Middleware, TurnContext
 
 from bots.state import StoredState
 from bots.turn.afterwards import Afterwards
@@ -84,13 +84,13 @@ class TurnTransaction(Middleware):
     async def on_turn(self, context: TurnContext, logic: Logic) -> None:
         """Handle one delivery of an activity."""
         arrived = self._runtime.monotonic()
-        conversation = ConversationState(None).get_storage_key(context)
         scene = TurnScene(context)
+        conversation = scene.conversation
         async with contextlib.AsyncExitStack() as place:
             try:
                 async with in_time(conversation, self._runtime.limits.turn):
                     await place.enter_async_context(self._queue.turn(conversation))
-                    turn, replies = await self._decide(scene, logic, conversation, arrived)
+                    turn, replies = await self._decide(scene, logic, arrived)
             except Exception as error:
                 self._recent.drop(conversation)  # what the turn may have left is not known
                 self._tell("failed", scene, reason=f"{type(error).__name__}: {error}")
@@ -112,9 +112,10 @@ class TurnTransaction(Middleware):
         await self._afterwards.aclose()
 
     async def _decide(
-        self, scene: TurnScene, logic: Logic, conversation: str, arrived: float
+        self, scene: TurnScene, logic: Logic, arrived: float
     ) -> tuple[Committed | Redelivered, Sequence[Reply]]:
         """Run the logic until it commits, or find that an earlier delivery did; with the replies to send now."""
+        conversation = scene.conversation
         keys, name = self._scopes.keys(scene.context, conversation), delivery_id(scene.received)
         settled = self._settled.of(conversation)
         others: dict[str, StoredState] = {}
@@ -206,8 +207,7 @@ class TurnTransaction(Middleware):
         self._tell("done", scene)
 
     def _tell(self, what: What, scene: TurnScene, **facts: Any) -> None:
-        conversation = ConversationState(None).get_storage_key(scene.context)
-        event = TurnEvent(what, conversation, scene.received.id, facts)
+        event = TurnEvent(what, scene.conversation, scene.received.id, facts)
         count(event)
         self._observer(event)
 
