@@ -28,7 +28,7 @@ from storage.limits import Limits
 from storage.local import may_create
 from storage.remote import TOO_LARGE, Closable, RemoteStorage, Stored, if_match
 from storage.service import OPENING, TIMEOUT
-from storage.transport import new_transport
+from storage.transport import Transport
 
 _log: Final = logging.getLogger(__name__)
 _JSON: Final = ContentSettings(content_type="application/json")
@@ -212,4 +212,4 @@ def _code(error: HttpResponseError) -> str:
 
 def _client_options() -> dict[str, Any]:
     # `RemoteStorage` retries; the SDK would first wait 15 s.
-    return {"retry_total": 0, "transport": new_transport()}
+    return {"retry_total": 0, "transport": Transport()}

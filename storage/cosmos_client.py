@@ -12,7 +12,7 @@ from azure.cosmos.exceptions import CosmosHttpResponseError, CosmosResourceExist
 
 from storage.cosmos_account import NO_DEFAULT, PARTITION_PATH
 from storage.local import is_loopback
-from storage.transport import new_transport
+from storage.transport import Transport
 
 _NO_SUCH_CONTAINER: Final = 1003  # substatus of a 404 that is not about the item
 _NOT_FOUND: Final = 404
@@ -25,7 +25,7 @@ def client_options(endpoint: str) -> dict[str, Any]:
     policy.RetryOptions = type(policy.RetryOptions)(max_retry_attempt_count=0)
     # Emulators come with a certificate they signed themselves.
     verify = not is_loopback(endpoint)
-    return {"connection_verify": verify, "connection_policy": policy, "retry_total": 0, "transport": new_transport()}
+    return {"connection_verify": verify, "connection_policy": policy, "retry_total": 0, "transport": Transport()}
 
 
 async def create_missing(client: CosmosClient, database: str, container: str) -> None:

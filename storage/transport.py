@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-import urllib.request
+from typing import Any
 
 from azure.core.pipeline.transport import AioHttpTransport
+from yarl import URL
+
+from storage.proxies import Proxies
 
 
-def new_transport() -> AioHttpTransport:
-    """Return the SDKs' own transport, without its look into the environment for each request where that says nothing.
+class Transport(AioHttpTransport):
+    """The SDKs' own, but for how it finds a proxy."""
 
-    It reads ~/.netrc then, in another thread, though what these clients send is signed. A proxy is still heeded.
-    """
-    return AioHttpTransport(use_env_settings=bool(urllib.request.getproxies()))
+    def __init__(self) -> None:
+        super().__init__(use_env_settings=False)
+        self._proxies = Proxies()
+
+    async def send(self, request: Any, **options: Any) -> Any:
+        """Send a request as the SDKs' own does, through the environment's proxy if there is one for it."""
+        way = self._proxies.way(URL(request.url))
+        request.headers.update(way.headers)
+        return await super().send(request, **{**way.options, **options})

@@ -7,8 +7,6 @@ four: a few replies that hang keep all others waiting, and each for up to 104 se
 from __future__ import annotations
 
 import asyncio
-import urllib.request
-from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
@@ -21,6 +19,7 @@ from msrest.universal_http.async_abc import AsyncClientResponse
 from yarl import URL
 
 from bots.connector.hosts import AllConnectionsBusyError, Hosts, HostSilentError
+from storage.proxies import Proxies
 from storage.retries import retried
 
 KEPT_ALIVE: Final = 30.0  # seconds that an idle connection is kept
@@ -39,7 +38,7 @@ class ReplySender(AsyncHTTPSender[Any, Any]):
         self._timeout = timeout
         self._session: ClientSession | None = None
         self._hosts = Hosts()
-        self._proxies = urllib.request.getproxies()
+        self._proxies = Proxies()
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -66,10 +65,13 @@ class ReplySender(AsyncHTTPSender[Any, Any]):
         ClientRequestError where no answer comes in time, or no connection gets free while the delivery has time.
         """
 
+        way = self._proxies.way(url)
+        headers = {**headers, **way.headers}
+
         async def once() -> Answer:
             session = self._session = self._session or _session()
             async with session.request(
-                method, url, data=data, allow_redirects=False, **self._way(url, headers)
+                method, url, headers=headers, data=data, allow_redirects=False, **way.options
             ) as response:
                 answer = Answer(response.status, response.reason or "", response.headers, await response.read())
             if answer.status in _PASSING:
@@ -88,21 +90,6 @@ class ReplySender(AsyncHTTPSender[Any, Any]):
             raise ClientRequestError(f"no answer within {self._timeout:g} s", error) from error
         except (ClientError, AllConnectionsBusyError, HostSilentError, OSError, ValueError) as error:
             raise ClientRequestError(f"{type(error).__name__}: {error}", error) from error
-
-    def _way(self, url: URL, headers: Mapping[str, str]) -> dict[str, Any]:
-        """Return the headers, and the environment's proxy if there is one for `url`.
-
-        aiohttp's own `trust_env` reads ~/.netrc for each request, and fails where that has a password for the host.
-        """
-        found = self._proxies.get(url.scheme)
-        if not found or urllib.request.proxy_bypass(url.host or ""):
-            return {"headers": headers}
-        proxy = URL(found)
-        known = b64encode(f"{proxy.user}:{proxy.password or ''}".encode()).decode()
-        who = {"Proxy-Authorization": f"Basic {known}"} if proxy.user else {}
-        if url.scheme == "https":  # a tunnel: what is in it is not for the proxy, and the other way round
-            return {"headers": headers, "proxy": proxy.with_user(None), "proxy_headers": who}
-        return {"headers": {**headers, **who}, "proxy": proxy.with_user(None)}
 
 
 class Answer(NamedTuple):
