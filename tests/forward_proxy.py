@@ -1,0 +1,103 @@
+"""A proxy that wants a password, as companies have them: it tunnels TLS, and forwards what is not encrypted."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import re
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+USER, PASSWORD = "ada", "the-password-of-the-proxy"
+_KNOWN = f"Proxy-Authorization: Basic {base64.b64encode(f'{USER}:{PASSWORD}'.encode()).decode()}\r\n".encode()
+_WHO = re.compile(rb"(?i)Proxy-Authorization: [^\r]*\r\n")
+_LENGTH = re.compile(rb"(?i)\r\nContent-Length: (\d+)\r\n")
+_REFUSED = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+class ForwardProxy:
+    """The proxy as it runs.
+
+    Attributes:
+        port: where it listens.
+        taken, refused: the request lines with the password, and those without.
+    """
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.taken: list[str] = []
+        self.refused: list[str] = []
+
+    def address(self, password: str = PASSWORD) -> str:
+        """The URL that the environment names it by."""
+        return f"http://{USER}:{password}@127.0.0.1:{self.port}"
+
+    async def serve(self, client: asyncio.StreamReader, answers: asyncio.StreamWriter) -> None:
+        """Handle a connection. All its requests are for one host, as our clients' are."""
+        async with contextlib.AsyncExitStack() as stack:
+            stack.callback(answers.close)
+            service: asyncio.StreamWriter | None = None
+            while head := await _head(client):
+                line = head[: head.index(b"\r\n")].decode()
+                method, target, _ = line.split(" ")
+                if _KNOWN not in head:
+                    self.refused.append(line)
+                    answers.write(_REFUSED)
+                    return
+                self.taken.append(line)
+                url = urlsplit(f"//{target}" if method == "CONNECT" else target)
+                if service is None:
+                    replies, service = await asyncio.open_connection(url.hostname, url.port)
+                    stack.callback(service.close)
+                    back = asyncio.create_task(_pump(replies, answers))
+                    stack.push_async_callback(_stop, back)
+                if method == "CONNECT":
+                    answers.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                    await _pump(client, service)
+                    return
+                path = url.path + (f"?{url.query}" if url.query else "")
+                service.write(_WHO.sub(b"", head.replace(target.encode(), path.encode(), 1)))
+                length = _LENGTH.search(head)
+                service.write(await client.readexactly(int(length[1]) if length else 0))
+
+
+@contextlib.asynccontextmanager
+async def forward_proxy() -> AsyncIterator[ForwardProxy]:
+    """Run one until the block ends."""
+    proxy, connections = ForwardProxy(), set[asyncio.Task[None]]()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        connections.add(task)
+        await proxy.serve(reader, writer)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    proxy.port = server.sockets[0].getsockname()[1]
+    try:
+        yield proxy
+    finally:
+        server.close()
+        for connection in connections:
+            connection.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
+
+
+async def _head(client: asyncio.StreamReader) -> bytes:
+    try:
+        return await client.readuntil(b"\r\n\r\n")
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return b""
+
+
+async def _pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while data := await source.read(65_536):
+            target.write(data)
+            await target.drain()
+
+
+async def _stop(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait({task})
