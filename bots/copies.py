@@ -22,6 +22,9 @@ def copy_of(value: Any) -> Any:
         return {key: copy_of(item) for key, item in value.items()}
     if isinstance(value, Model):
         copied = object.__new__(kind)
-        copied.__dict__ = {name: copy_of(item) for name, item in vars(value).items()}
+        copied.__dict__ = {  # most fields are empty or texts: a call for each would take half of the time
+            name: item if item is None or type(item) in _UNCHANGING else copy_of(item)
+            for name, item in vars(value).items()
+        }
         return copied
     return copy.deepcopy(value)

@@ -152,6 +152,8 @@ class StoredState(BotState):
         if value.keys() != before.keys():
             return True
         differing = {name: before[name] for name in value if not is_same(value[name], before[name])}
+        if not differing:
+            return False
         # A document may spell the same state in another way than we do; only a change of the state counts.
         again = self._codec.encode(_decode(self._codec, differing, key), key) | _record(stored)
         return any(not is_same(value[name], again[name]) for name in differing)

@@ -31,10 +31,14 @@ class _Unusual(Exception):
 
 
 class _Field(NamedTuple):
-    """A field of a model: its name in Python, its name in JSON, and how its value is converted both ways."""
+    """A field of a model: its name in Python, its name in JSON, and how its value is converted both ways.
+
+    A value whose type is `plain` is the same in both.
+    """
 
     name: str
     key: str
+    plain: type | None
     write: Callable[[Any], Any]
     read: Callable[[Any], Any]
 
@@ -71,7 +75,7 @@ def _write(model: Any) -> JsonObject:
     for name, value in values.items():
         if value is not None and name in fields:
             field = fields[name]
-            written[field.key] = field.write(value)
+            written[field.key] = value if type(value) is field.plain else field.write(value)
     if "_attribute_map" in values:  # the model's own, with its unknown properties: see bots.turn.recorded
         written.update(values[_UNKNOWN])
     return written
@@ -87,7 +91,7 @@ def _read(cls: type[Any], plain: Any) -> Any:
             unknown[key] = value
         elif value is not None:
             field = fields[key]
-            values[field.name] = field.read(value)
+            values[field.name] = value if type(value) is field.plain else field.read(value)
     model = cls(**values)
     if unknown:
         model.additional_properties = unknown
@@ -106,7 +110,9 @@ def _compile(cls: type[Any]) -> _Fields:
     described = {name: (each["key"], each["type"]) for name, each in cls._attribute_map.items()}
     if any("." in key or not key for key, _ in described.values()):
         raise _Unusual
-    fields = [_Field(name, key, _writer(kind), _reader(kind)) for name, (key, kind) in described.items()]
+    fields = [
+        _Field(name, key, _PLAIN.get(kind), _writer(kind), _reader(kind)) for name, (key, kind) in described.items()
+    ]
     return _Fields({field.name: field for field in fields}, {field.key: field for field in fields})
 
 

@@ -19,14 +19,14 @@ class TurnScene:
     Attributes:
         context: the turn's context.
         conversation: the key of the conversation's document.
-        received: the activity as it arrived, whatever the logic does to the context's.
+        received: the activity as it arrived; the logic gets copies.
         outlet: where replies leave.
         attempt: the latest one.
     """
 
     def __init__(self, context: TurnContext) -> None:
         self.conversation: str = ConversationState(None).get_storage_key(context)
-        self.received: Activity = copy_of(context.activity)
+        self.received: Activity = context.activity
         self.outlet = Outlet(context)
         self.context = context
         self.attempt = Attempt(context)
