@@ -107,13 +107,14 @@ async def begin(
     def forgotten(note: Note, decider: Conversation) -> bool:
         return forgets(store, runtime.wall(), note, decider)
 
-    if recent is not None and ledger.find(recent.ledger, activity_id) is None:
+    deciders: tuple[str, ...] = ()
+    before: Mapping[str, str | None] | None = None
+    if recent is not None and recent.may_vouch(keys) and ledger.find(recent.ledger, activity_id) is None:
         view = View.parse(conversation_key, keys, (), await store.load(keys) if keys else {}, forgotten, own=recent)
         if view.vouched_for():
             _refuse(conversation_key, view, received, runtime)
             return Snapshot(store, runtime, conversation_key, activity_id, view, is_recent=True)
-    deciders: tuple[str, ...] = ()
-    before: Mapping[str, str | None] | None = None
+        before = view.versions()  # older than this load: if the next one finds it too, it was there all along
     patience = runtime.limits.patience
     for _ in range(runtime.limits.loads):
         found = await store.load([conversation_key, *keys, *deciders])

@@ -70,6 +70,16 @@ async def test_a_conversation_that_stays_at_one_replica_is_not_loaded(bench: Ben
     assert [(call.operation, set(call.keys)) for call in bench.storage.calls] == [("load", {D}), ("load", {C})]
 
 
+async def test_a_conversation_in_which_users_take_turns_is_loaded_as_often_as_if_nothing_were_remembered(
+    bench: Bench,
+) -> None:
+    replica = await bench.of(obedient)
+    for number in range(6):
+        bench.storage.calls.clear()
+        assert await replica.status(bench.message("conversation", **{"from": {"id": f"u{number % 2}"}})) == 201
+    assert bench.storage.operations() == (["load", "save"] if bench.storage.transactional else ["load", "load", "save"])
+
+
 async def test_a_large_conversation_is_loaded_each_time_and_not_kept_in_memory(bench: Bench) -> None:
     async def verbose(context: TurnContext, conversation: ConversationState, user: UserState) -> None:
         await obedient(context, conversation, user)
@@ -118,6 +128,17 @@ async def test_a_user_document_that_moved_in_another_conversation_is_loaded_twic
     bench.storage.calls.clear()
     assert await replica.status(bench.message("conversation")) == 201
     assert bench.storage.operations() == (["load", "save"] if bench.storage.transactional else ["load", "load", "save"])
+
+
+async def test_so_it_is_where_the_conversation_was_not_to_be_loaded(bench: Bench) -> None:
+    replica = await bench.of(obedient)
+    for conversation in ("c1", "c1", "c1", "c2"):
+        message = bench.message("user conversation", conversation={"id": conversation})
+        assert await replica.status(message) == 201
+        await bench.settled(replica)
+    bench.storage.calls.clear()
+    assert await replica.status(bench.message("conversation")) == 201
+    assert [set(call.keys) for call in bench.storage.calls] == [{D}, {C, D}, {C}]
 
 
 @pytest.mark.parametrize("operation", ["load", "save"])
