@@ -160,7 +160,7 @@ class TurnTransaction(Middleware):
         settled: Collection[str],
     ) -> tuple[Committed | Aborted, Sequence[Reply]]:
         """Run the logic once and try to commit; unless that works, the context is as if it had not run."""
-        turn: Committed | Aborted = Aborted("its logic asks for more documents")
+        turn: Committed | Aborted = Aborted("its logic asks for more documents, or fails on what is no longer so")
         replies: Sequence[Reply] = ()
         try:
             changes, replies = await self._run(scene, logic, documents, others)
@@ -169,7 +169,8 @@ class TurnTransaction(Middleware):
                 turn = await commit(started, changes, recorded, delivered=settled, users=users)
         except BaseException as error:
             scene.clear()
-            if not documents.needed or isinstance(error, asyncio.CancelledError):
+            again = documents.needed or (isinstance(error, Exception) and await started.is_outdated())
+            if not again or isinstance(error, asyncio.CancelledError):
                 raise
         if isinstance(turn, Aborted):
             scene.clear()

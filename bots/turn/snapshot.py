@@ -49,7 +49,7 @@ class Snapshot:
     """What a turn runs on. It stays as it is; what the turn makes of it goes to `commit`.
 
     Attributes:
-        is_recent: whether the conversation's document was not loaded: `commit` finds out if it is still that version.
+        is_recent: whether the conversation's document was not loaded; see `is_outdated`.
     """
 
     store: DocumentStore
@@ -72,6 +72,16 @@ class Snapshot:
         """The deciders of notes about which nobody can say yet whether their turn commits."""
         notes = {key: held.note for key, held in self.view.held.items() if held.note}
         return {note.decider for key, note in notes.items() if self.view.verdict(key) is Verdict.UNDECIDED}
+
+    async def is_outdated(self) -> bool:
+        """Whether the conversation's document was not loaded and is another version by now: the turn ran on the past.
+
+        For what ends without writing it. Raises `StorageUnavailable` when the storage does not answer.
+        """
+        if not self.is_recent:
+            return False
+        found = (await self.store.load([self.conversation_key])).get(self.conversation_key)
+        return found is None or found.etag != self.view.own.etag
 
 
 @spanned("load")

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from botbuilder.core import TurnContext
 
+from bots.adapter import APOLOGY
 from bots.state import ConversationState, UserState
 from storage import StorageUnavailable
 from tests.unit.turn_bench import Bench, C, Call, D, InProcess, count, counting, failing, losing
@@ -105,6 +106,68 @@ async def test_a_conversation_that_comes_back_from_another_replica_is_loaded_aga
     assert ("load", {C, D}) in [(call.operation, set(call.keys)) for call in own.calls]
     expected = 5 if text == "conversation" else 4
     assert (await bench.storage.states())[C]["count"] == expected
+
+
+async def buying(context: TurnContext, conversation: ConversationState, _user: UserState) -> None:
+    """Sell what there is: "restock" brings one, "buy" takes it, and raises where there is none."""
+    stock = conversation.create_property("stock")
+    left = await stock.get(context, 0) + {"restock": 1, "buy": -1}[context.activity.text]
+    if left < 0:
+        raise ValueError("sold out")
+    await stock.set(context, left)
+    await context.send_activity(f"{left} left")
+
+
+async def test_an_error_about_what_another_replica_has_changed_since_is_not_told_and_the_turn_begins_again(
+    bench: Bench,
+) -> None:
+    replica, other = await bench.of(buying), await bench.of(buying)
+    for text in ("restock", "restock", "buy", "buy"):
+        assert await replica.status(bench.message(text)) == 201
+    assert await other.status(bench.message("restock")) == 201
+    bench.connector.sent.clear()
+    assert await replica.status(bench.message("buy")) == 201
+    assert bench.connector.texts == ["0 left"]
+
+
+async def test_an_error_about_what_another_replica_has_handled_is_not_told_and_the_ledger_answers(bench: Bench) -> None:
+    replica, other = await bench.of(buying), await bench.of(buying)
+    for text in ("restock", "restock", "buy", "buy"):
+        assert await replica.status(bench.message(text)) == 201
+    message = bench.message("buy")
+    assert await other.status(bench.message("restock")) == 201
+    assert await other.status(message) == 201
+    bench.connector.sent.clear()
+    assert await replica.status(message) == 201
+    assert bench.connector.texts == ["0 left"]
+
+
+async def test_an_error_is_told_once_where_the_conversation_is_still_as_it_was_left(bench: Bench) -> None:
+    replica = await bench.of(buying)
+    for text in ("restock", "restock", "buy", "buy"):
+        assert await replica.status(bench.message(text)) == 201
+    bench.storage.calls.clear()
+    bench.connector.sent.clear()
+    assert await replica.status(bench.message("buy")) == 201
+    assert bench.connector.texts == list(APOLOGY)
+    assert [(call.operation, set(call.keys)) for call in bench.storage.calls] == [("load", {D}), ("load", {C})]
+
+
+async def test_an_error_is_not_told_while_nobody_can_say_whether_the_conversation_is_as_it_was_left(
+    bench: Bench,
+) -> None:
+    replica = await bench.of(buying)
+    for text in ("restock", "restock", "buy", "buy"):
+        assert await replica.status(bench.message(text)) == 201
+    bench.connector.sent.clear()
+
+    async def before(call: Call) -> None:
+        if C in call.keys:
+            raise StorageUnavailable("the service is away")
+
+    bench.storage.before = before
+    assert await replica.status(bench.message("buy")) == 503
+    assert bench.connector.texts == []
 
 
 async def test_a_redelivery_costs_one_load(bench: Bench) -> None:
