@@ -121,7 +121,7 @@ class TurnTransaction(Middleware):
         lost = 0
         for _ in range(2 * ATTEMPTS):
             await self._back_off(lost)
-            recent = None if lost else self._recent.of(conversation)
+            recent = self._recent.of(conversation)
             started = await begin(
                 self._store, conversation, keys, name, received=arrived, runtime=self._runtime, recent=recent
             )

@@ -9,6 +9,8 @@ from botbuilder.core import TurnContext
 
 from bots.adapter import APOLOGY
 from bots.state import ConversationState, UserState
+from bots.turn.events import TurnEvent
+from bots.turn.runtime import Limits
 from storage import StorageUnavailable
 from tests.unit.turn_bench import Bench, C, Call, D, InProcess, count, counting, failing, losing
 
@@ -91,6 +93,43 @@ async def test_a_large_conversation_is_loaded_each_time_and_not_kept_in_memory(b
         bench.storage.calls.clear()
         assert await replica.status(bench.message("conversation")) == 201
         assert set(bench.storage.calls[0].keys) == {C, D}
+
+
+async def test_a_conversation_that_was_left_a_while_ago_is_loaded(bench: Bench) -> None:
+    now, recent = 0.0, Limits().recent
+    bot = InProcess(bench.storage, obedient, monotonic=lambda: now)
+    for _ in range(3):
+        await bot.run(bench.message("conversation"))
+    for passed, first in (recent, {D}), (recent + 1, {C, D}), (0, {D}):
+        now += passed
+        bench.storage.calls.clear()
+        await bot.run(bench.message("conversation"))
+        assert set(bench.storage.calls[0].keys) == first
+
+
+async def test_a_conversation_that_two_replicas_share_is_loaded_for_each_turn_and_no_turn_runs_twice(
+    bench: Bench,
+) -> None:
+    told: list[TurnEvent] = []
+    bots = [InProcess(bench.storage, obedient, observer=told.append) for _ in range(2)]
+    for number in range(8):
+        bench.storage.calls.clear()
+        await bots[number % 2].run(bench.message("conversation"))
+        assert set(bench.storage.calls[0].keys) == {C, D}
+    assert "conflict" not in {event.what for event in told}
+
+
+async def test_after_a_turn_of_which_nobody_knows_whether_it_committed_the_conversation_is_loaded(bench: Bench) -> None:
+    replica = await bench.of(obedient)
+    for _ in range(3):
+        assert await replica.status(bench.message("conversation")) == 201
+    bench.storage.before = failing("load", times=99)
+    bench.storage.after = failing("save", times=99)
+    assert await replica.status(bench.message("conversation")) == 503
+    bench.storage.before = bench.storage.after = failing("save", times=0)
+    bench.storage.calls.clear()
+    assert await replica.status(bench.message("conversation")) == 201
+    assert set(bench.storage.calls[0].keys) == {C, D}
 
 
 @pytest.mark.parametrize("text", ["conversation", "nothing"])
@@ -330,6 +369,37 @@ async def test_shutting_down_waits_for_what_is_done_after_the_replies(bench: Ben
     await closing
     [document] = (await bench.storage.load([D])).values()
     assert "undo" not in document.value["$turn"]
+
+
+async def test_a_turn_waits_for_what_is_done_after_the_one_before_and_does_not_run_twice(bench: Bench) -> None:
+    told: list[TurnEvent] = []
+    bot = InProcess(bench.storage, obedient, observer=told.append)
+    go_on, held = asyncio.Event(), asyncio.Event()
+
+    async def before(call: Call) -> None:
+        if call == Call("save", (D,)) and bot.texts:
+            held.set()
+            await go_on.wait()
+
+    bench.storage.before = before
+    await bot.run(bench.message("user conversation"))
+    if bench.storage.transactional:
+        return  # nothing is left to do
+    await held.wait()
+    second = asyncio.create_task(bot.run(bench.message("user conversation")))
+    assert not (await asyncio.wait([second], timeout=0.1))[0]
+    go_on.set()
+    await second
+    await bot.turns.aclose()
+    assert "conflict" not in {event.what for event in told}
+
+
+async def test_what_is_done_after_a_turn_is_left_to_the_next_one_where_that_waits_already(bench: Bench) -> None:
+    bot = InProcess(bench.storage, obedient)
+    await asyncio.gather(*(bot.run(bench.message("user conversation")) for _ in range(3)))
+    await bot.turns.aclose()
+    saves = [call for call in bench.storage.calls if call.operation == "save"]
+    assert len(saves) == (3 if bench.storage.transactional else 3 * 2 + 1)
 
 
 async def test_work_after_the_replies_that_fails_is_no_matter_for_the_user(bench: Bench) -> None:
