@@ -119,6 +119,23 @@ async def test_a_conversation_that_two_replicas_share_is_loaded_for_each_turn_an
     assert "conflict" not in {event.what for event in told}
 
 
+async def test_after_a_slow_turn_which_is_marked_as_delivered_the_conversation_is_loaded(bench: Bench) -> None:
+    now = 0.0
+
+    async def logic(context: TurnContext, conversation: ConversationState, user: UserState) -> None:
+        nonlocal now
+        now += 6.0 if "slow" in context.activity.text else 0.0
+        await obedient(context, conversation, user)
+
+    bot = InProcess(bench.storage, logic, monotonic=lambda: now)
+    for text in ("conversation", "conversation", "slow conversation"):
+        await bot.run(bench.message(text))
+    assert [set(call.keys) for call in bench.storage.calls[-3:]] == [{D}, {C}, {C}]
+    bench.storage.calls.clear()
+    await bot.run(bench.message("conversation"))
+    assert set(bench.storage.calls[0].keys) == {C, D}
+
+
 async def test_after_a_turn_of_which_nobody_knows_whether_it_committed_the_conversation_is_loaded(bench: Bench) -> None:
     replica = await bench.of(obedient)
     for _ in range(3):
