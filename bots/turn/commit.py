@@ -82,7 +82,7 @@ class Attempt:
     async def run(self) -> Committed | Aborted:
         """Notes first, then the decision: the conversation's document is the last to be written."""
         if not self.changes and self.view.agrees():
-            if self.snapshot.is_recent and not await self.is_latest():
+            if await self.snapshot.is_outdated():
                 return Aborted("another process had a turn of the conversation")
             return Committed(self.snapshot, self.view.own, {}, None)
         self.txn = self.snapshot.runtime.new_txn()
@@ -93,12 +93,6 @@ class Attempt:
         if self.written and not self.store.transactional and not await self.place_notes():
             return Aborted("a document it changes was changed by another turn")
         return await self.decide()
-
-    async def is_latest(self) -> bool:
-        """Whether the conversation's document is still the version that the turn began with."""
-        key = self.snapshot.conversation_key
-        found = (await self.store.load([key])).get(key)
-        return found is not None and found.etag == self.view.own.etag
 
     def new_versions(self) -> dict[str, Held]:
         """The other documents to write: all that were loaded where one of them changes, otherwise none.

@@ -20,7 +20,7 @@ from bots.turn.ledger import Entry, Ledger, build_ledger, parse_ledger
 from bots.turn.members import Members, build_members, parse_members
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from storage.contract import Document, Expect, JsonObject
 
@@ -67,6 +67,10 @@ class Conversation:
         seen |= {key: document.tag for key, document in held.items() if document.tag is not None}
         since = now if self.since is None else self.since
         return Conversation(state, ledger, seen, tuple(held), since=since, members=self.members.with_users(users))
+
+    def may_vouch(self, keys: Collection[str]) -> bool:
+        """Whether its last commit, if there was one, saw all these documents."""
+        return self.last is None or set(self.last).issuperset(keys)
 
     def entry(self, txn: str) -> Entry | None:
         """The ledger's entry of the attempt `txn`."""

@@ -122,7 +122,7 @@ class TurnTransaction(Middleware):
         lost = 0
         for _ in range(2 * ATTEMPTS):
             await self._back_off(lost)
-            recent = None if lost else self._recent.of(conversation)
+            recent = self._recent.of(conversation)
             started = await begin(
                 self._store, conversation, keys, name, received=arrived, runtime=self._runtime, recent=recent
             )
@@ -161,7 +161,7 @@ class TurnTransaction(Middleware):
         settled: Collection[str],
     ) -> tuple[Committed | Aborted, Sequence[Reply]]:
         """Run the logic once and try to commit; unless that works, the context is as if it had not run."""
-        turn: Committed | Aborted = Aborted("its logic asks for more documents")
+        turn: Committed | Aborted = Aborted("its logic asks for more documents, or fails on what is no longer so")
         replies: Sequence[Reply] = ()
         try:
             changes, replies = await self._run(scene, logic, documents, others)
@@ -170,7 +170,8 @@ class TurnTransaction(Middleware):
                 turn = await commit(started, changes, recorded, delivered=settled, users=users)
         except BaseException as error:
             scene.clear()
-            if not documents.needed or isinstance(error, asyncio.CancelledError):
+            again = documents.needed or (isinstance(error, Exception) and await started.is_outdated())
+            if not again or isinstance(error, asyncio.CancelledError):
                 raise
         if isinstance(turn, Aborted):
             scene.clear()

@@ -36,7 +36,8 @@ Why it is right. Call the *logical* value of a document what its last committed 
 
 6. A turn may begin with C as this process left it, not loaded, where that C vouches for the rest as in 1. If it
    is the last version still, the snapshot is the one that a load would have made. If not, the write of C, which
-   expects it, fails; a turn that has nothing to write compares C's version instead. Either way it begins again.
+   expects it, fails; a turn that has nothing to write, or whose logic raises, compares C's version instead. Either
+   way it begins again. Where that C does not vouch, it and what was loaded beside it are the first of the two loads.
 
 Strict, between turns that have a document in common: a turn that begins after another was answered sees what
 it wrote. Of turns in *different* conversations with *no* document in common the order may differ from the

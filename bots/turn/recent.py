@@ -43,7 +43,8 @@ class Recent:
         """Remember what a turn has committed."""
         key, limits, before = turn.conversation_key, self._runtime.limits, self._left.get(turn.conversation_key)
         row = before.row + 1 if before and before.etag == turn.snapshot.view.own.etag else 1
-        left = turn.conversation if row >= limits.alone_after and _is_small(turn.conversation) else None
+        stays = len(turn.conversation.seen) <= limits.seen  # otherwise `tidy` is going to write it
+        left = turn.conversation if row >= limits.alone_after and stays and _is_small(turn.conversation) else None
         self._left[key] = _Left(turn.conversation.etag, left, self._runtime.monotonic(), row)
         while not self._is_fresh(next(iter(self._left.values()))):
             self._left.popitem(last=False)

@@ -6,6 +6,7 @@ The SDK's `on_send_activities` handlers can look at an activity but not stop it,
 from __future__ import annotations
 
 import copy
+import itertools
 import logging
 import secrets
 from collections.abc import Iterator
@@ -31,7 +32,7 @@ _PROVISIONAL: Final = "held-"
 Doing = Literal["send", "update", "delete"]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)  # two that say the same are two
 class Reply:
     """One thing to do at the channel: send an activity, or update or delete one that was sent before."""
 
@@ -59,7 +60,8 @@ class HeldReplies:
     def __init__(self, outlet: Outlet) -> None:
         self._outlet = outlet
         self._held: dict[str, Reply] = {}
-        self._ids = f"{_PROVISIONAL}{secrets.token_hex(4)}"  # of no other attempt: they may end up in the state
+        attempt = f"{_PROVISIONAL}{secrets.token_hex(4)}"  # of no other attempt: ids may end up in the state
+        self._ids = (f"{attempt}-{number}" for number in itertools.count(1))
         self._end: Literal["committed", "lost"] | None = None
         self.replies: list[Reply] = []
 
@@ -136,7 +138,7 @@ class HeldReplies:
         if activity.type == ActivityTypes.invoke_response:
             self._outlet.context.turn_state[_INVOKE_RESPONSE] = activity  # the bot looks there for whether it answered
         reply = Reply("send", activity)
-        given = f"{self._ids}-{len(self.replies) + 1}"
+        given = next(self._ids)
         self._held[given] = reply
         self.replies.append(reply)
         return ResourceResponse(id=given)

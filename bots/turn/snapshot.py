@@ -49,7 +49,7 @@ class Snapshot:
     """What a turn runs on. It stays as it is; what the turn makes of it goes to `commit`.
 
     Attributes:
-        is_recent: whether the conversation's document was not loaded: `commit` finds out if it is still that version.
+        is_recent: whether the conversation's document was not loaded; see `is_outdated`.
     """
 
     store: DocumentStore
@@ -72,6 +72,16 @@ class Snapshot:
         """The deciders of notes about which nobody can say yet whether their turn commits."""
         notes = {key: held.note for key, held in self.view.held.items() if held.note}
         return {note.decider for key, note in notes.items() if self.view.verdict(key) is Verdict.UNDECIDED}
+
+    async def is_outdated(self) -> bool:
+        """Whether the conversation's document was not loaded and is another version by now: the turn ran on the past.
+
+        For what ends without writing it. Raises `StorageUnavailable` when the storage does not answer.
+        """
+        if not self.is_recent:
+            return False
+        found = (await self.store.load([self.conversation_key])).get(self.conversation_key)
+        return found is None or found.etag != self.view.own.etag
 
 
 @spanned("load")
@@ -107,13 +117,14 @@ async def begin(
     def forgotten(note: Note, decider: Conversation) -> bool:
         return forgets(store, runtime.wall(), note, decider)
 
-    if recent is not None and ledger.find(recent.ledger, activity_id) is None:
+    deciders: tuple[str, ...] = ()
+    before: Mapping[str, str | None] | None = None
+    if recent is not None and recent.may_vouch(keys) and ledger.find(recent.ledger, activity_id) is None:
         view = View.parse(conversation_key, keys, (), await store.load(keys) if keys else {}, forgotten, own=recent)
         if view.vouched_for():
             _refuse(conversation_key, view, received, runtime)
             return Snapshot(store, runtime, conversation_key, activity_id, view, is_recent=True)
-    deciders: tuple[str, ...] = ()
-    before: Mapping[str, str | None] | None = None
+        before = view.versions()  # older than this load: if the next one finds it too, it was there all along
     patience = runtime.limits.patience
     for _ in range(runtime.limits.loads):
         found = await store.load([conversation_key, *keys, *deciders])

@@ -137,4 +137,4 @@ class View:
         may have been outdated when the last one happened.
         """
         evident = all(held.note is None or self.own.seen.get(key) == held.tag for key, held in self.held.items())
-        return evident and self.agrees() and (self.own.last is None or self.held.keys() <= set(self.own.last))
+        return evident and self.agrees() and self.own.may_vouch(self.held)

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Final
 
 from tests.exploration.investigation import Case
-from tests.exploration.process import Program
+from tests.exploration.process import TELLING
 from tests.exploration.turns import Turn
 
 # In conversation C with the user's document D: both changed, only one of them, or none.
@@ -14,6 +14,7 @@ both, another, third = (Turn(name, "C", ("D",), ("C", "D")) for name in "abt")
 only_c = Turn("c", "C", ("D",), ("C",))
 again = Turn("d", "C", ("D",), ("C",))
 reader = Turn("r", "C", ("D",))
+complaining = Turn("y", "C", ("D",), complains=True)
 failing = Turn("x", "C", ("D",), ("C", "D"), raises=True)
 # The same user in conversation B.
 elsewhere = Turn("e", "B", ("D",), ("B", "D"))
@@ -35,6 +36,9 @@ CASES: Final[dict[str, Case]] = {
     "a reader, a fault": Case(((only_c, (0,)), (reader, (1,))), BEFORE, faults=1),
     "to another replica and back, to read": Case(((only_c, (0,)), (again, (1,)), (reader, (0,))), BEFORE, sleeps=0),
     "to another replica and back, to write": Case(((only_c, (0,)), (another, (1,)), (both, (0,))), BEFORE, sleeps=0),
+    "to another replica and back, to complain": Case(
+        ((only_c, (0,)), (again, (1,)), (complaining, (0,))), BEFORE, sleeps=0, program=TELLING
+    ),
     "another conversation changes what a reader reads": Case(
         ((only_c, (0,)), (elsewhere, (1,)), (reader, (0,))), (_p, _q), sleeps=0
     ),
@@ -66,4 +70,4 @@ LARGE: Final[dict[str, Case]] = {
 
 def transactional(case: Case) -> Case:
     """The same on a storage that saves all documents of a turn at once."""
-    return dataclasses.replace(case, program=Program(transactional=True))
+    return dataclasses.replace(case, program=dataclasses.replace(case.program, transactional=True))

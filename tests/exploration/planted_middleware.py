@@ -22,6 +22,7 @@ from bots.turn.outcome import Aborted, Committed
 from bots.turn.outlet import Outlet
 from bots.turn.queue import ConversationQueue
 from bots.turn.replies import Reply, at_once
+from bots.turn.snapshot import Snapshot
 from tests.exploration.process import ON_TURN_ERROR, BotError, Program, conversation_key
 
 
@@ -112,10 +113,10 @@ def tidied_before_the_commit() -> AbstractContextManager[Any]:
 def recent_taken_for_the_latest() -> AbstractContextManager[Any]:
     """A turn that writes nothing takes the conversation as this process left it, whoever wrote since."""
 
-    async def trusting(_self: Attempt) -> bool:
-        return True
+    async def trusting(_self: Snapshot) -> bool:
+        return False
 
-    return mock.patch.object(Attempt, "is_latest", trusting)
+    return mock.patch.object(Snapshot, "is_outdated", trusting)
 
 
 async def _acknowledging(context: TurnContext, error: Exception) -> None:

@@ -15,7 +15,7 @@ from bots.adapter import create_adapter
 from bots.connector.pool import ConnectorPool
 from bots.credentials import BotCredentialsFactory, BotIdentity
 from bots.state import ConversationState, StoredState, UserState
-from bots.turn.errors import OnTurnError, TryAgain
+from bots.turn.errors import OnTurnError, TryAgain, for_bugs_only
 from bots.turn.middleware import TurnTransaction
 from bots.turn.runtime import Limits, Runtime
 from storage.base import StateStorage
@@ -60,6 +60,15 @@ class Program:
 
 class BotError(Exception):
     """What a bot raises that has a bug."""
+
+
+async def _tell(context: TurnContext, error: Exception) -> None:
+    """Says what has failed, as a bot does whose errors are for its users."""
+    for part in range(1, PARTS + 1):
+        await context.send_activity(f"{part} {error}")
+
+
+TELLING = Program(on_turn_error=for_bugs_only(_tell))
 
 
 class Process:
@@ -173,8 +182,8 @@ class Process:
                 await properties[key].set(context, text)
             for state in self._states:
                 await state.save_changes(context)
-            if turn.raises:
-                raise BotError
+            if turn.raises or turn.complains:
+                raise BotError(reply)
 
 
 def _activity(turn: Turn) -> Activity:

@@ -17,7 +17,7 @@ import pytest
 from tests.exploration import planted_middleware as planted
 from tests.exploration.cases import CASES, LARGE, both, only_c, transactional
 from tests.exploration.investigation import Case, Investigation
-from tests.exploration.process import Program
+from tests.exploration.process import TELLING, Program
 from tests.exploration.search import ViolationError
 
 EVERYTHING = os.environ.get("EXPLORE") == "all"
@@ -66,6 +66,11 @@ BUGS: Final[dict[str, tuple[Callable[[], AbstractContextManager[Any]], str, Prog
         planted.recent_taken_for_the_latest,
         "to another replica and back, to read",
         Program(),
+    ),
+    "errors about the past told": (
+        planted.recent_taken_for_the_latest,
+        "to another replica and back, to complain",
+        TELLING,
     ),
     "tidied before the commit": (planted.tidied_before_the_commit, "two replicas", Program()),
     "a failure acknowledged": (nullcontext, "a fault and a crash", planted.ACKNOWLEDGING),

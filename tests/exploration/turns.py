@@ -27,7 +27,10 @@ States = dict[str, str | None]
 
 @dataclasses.dataclass(frozen=True)
 class Turn:
-    """An activity, and which documents the bot loads for it, changes and deletes; it may raise in the end."""
+    """An activity, and which documents the bot loads for it, changes and deletes.
+
+    It may raise in the end, or complain: raise what it would have replied, and `process.TELLING` tells the user that.
+    """
 
     name: str
     conversation: str
@@ -36,6 +39,7 @@ class Turn:
     deletes: tuple[str, ...] = ()
     has_id: bool = True
     raises: bool = False
+    complains: bool = False
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -192,6 +192,13 @@ async def test_a_proactive_turn_has_the_time_of_the_setting() -> None:
             await proactive[0]
 
 
+async def test_the_replies_of_a_turn_that_took_all_its_time_have_some_too() -> None:
+    with delivery(0.0):
+        decided, replied = time_to_decide().when(), time_to_reply().when()
+    assert decided is not None
+    assert replied == pytest.approx(decided + REPLYING)
+
+
 async def test_the_time_of_a_delivery_bounds_no_task_that_outlives_it_and_no_turn_without_one() -> None:
     over = asyncio.Event()
 

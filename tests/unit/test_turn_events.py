@@ -9,6 +9,7 @@ from botbuilder.core import TurnContext
 
 from bots.state import ConversationState, UserState
 from bots.turn.events import TurnEvent
+from bots.turn.runtime import Limits
 from storage.errors import StorageUnavailable
 from tests.unit.turn_bench import Bench, InProcess, count, counting, failing, losing
 
@@ -48,6 +49,21 @@ async def test_a_turn_that_loses_is_told_as_a_conflict_and_loaded_again(bench: B
     await mine.run(bench.message())
     assert brief(told) == [("loaded", 1), ("conflict", 1), ("loaded", 2), ("committed", 2), ("done", None)]
     assert "conversation went on" in told[1].facts["reason"]
+
+
+async def test_a_conversation_of_many_users_at_one_process_has_no_conflict_with_what_is_done_after_its_turns(
+    bench: Bench,
+) -> None:
+    async def logic(context: TurnContext, conversation: ConversationState, user: UserState) -> None:
+        await count(context, conversation)
+        await count(context, user)
+
+    told: list[TurnEvent] = []
+    bot = InProcess(bench.storage, logic, observer=told.append)
+    for number in range(2 * (Limits().seen + 2)):
+        await bot.run(bench.message(**{"from": {"id": f"u{number // 2}"}}))
+        await bot.turns.aclose()
+    assert "conflict" not in {event.what for event in told}
 
 
 async def test_a_redelivery_is_told_with_the_replies_that_the_ledger_has(bench: Bench) -> None:

@@ -132,6 +132,23 @@ async def test_a_redelivery_costs_one_load_and_gives_the_recorded_replies(store:
     assert store.calls == ["load"]
 
 
+@pytest.mark.parametrize("remembered", [False, True])
+async def test_a_conversation_that_had_too_many_activities_is_refused_be_it_loaded_or_remembered(
+    store: Store, remembered: bool
+) -> None:
+    limits = Limits(activities=2)
+    await turn(store, {C: {"n": 1}, D: {"n": 1}}, "a", limits=limits)
+    left = (await turn(store, {C: {"n": 2}}, "b", limits=limits)).conversation
+
+    async def third(limits: Limits) -> Snapshot | Redelivered:
+        runtime = Runtime(monotonic=lambda: 1.0, limits=limits)
+        return await begin(store, C, [D], "c", received=0.0, runtime=runtime, recent=left if remembered else None)
+
+    assert isinstance(await third(Limits(activities=3)), Snapshot)
+    with pytest.raises(StorageUnavailable, match="more than its ledger has room for"):
+        await third(limits)
+
+
 async def test_delivered_replies_are_not_kept(store: Store) -> None:
     outcome = await turn(store, {C: {"n": 1}}, "a")
     assert await mark_delivered(outcome)

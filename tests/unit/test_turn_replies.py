@@ -167,6 +167,30 @@ async def test_a_held_reply_can_be_changed_and_withdrawn_by_its_provisional_id(b
     ]
 
 
+async def test_what_is_sent_after_a_reply_was_withdrawn_has_an_id_of_its_own(bench: Bench) -> None:
+    async def logic(context: TurnContext, conversation: ConversationState, _user: UserState) -> None:
+        await count(context, conversation)
+        first, second = [(await context.send_activity(text)).id for text in ("one", "two")]
+        await context.delete_activity(first)
+        await context.send_activity("three")
+        await context.update_activity(Activity(id=second, text="changed"))
+
+    replica = await bench.of(logic)
+    assert await replica.status(bench.message()) == 201
+    assert bench.connector.texts == ["changed", "three"]
+
+
+async def test_of_replies_that_say_the_same_the_one_meant_is_withdrawn(bench: Bench) -> None:
+    async def logic(context: TurnContext, conversation: ConversationState, _user: UserState) -> None:
+        await count(context, conversation)
+        ids = [(await context.send_activity(text)).id for text in ("same", "other", "same")]
+        await context.delete_activity(ids[2])
+
+    replica = await bench.of(logic)
+    assert await replica.status(bench.message()) == 201
+    assert bench.connector.texts == ["same", "other"]
+
+
 async def test_a_provisional_id_kept_for_a_later_turn_is_an_error_that_says_what_to_do(bench: Bench) -> None:
     errors: list[str] = []
 

@@ -7,7 +7,10 @@ import asyncio
 import pytest
 from botbuilder.core import TurnContext
 
+from bots.adapter import APOLOGY
 from bots.state import ConversationState, UserState
+from bots.turn.events import TurnEvent
+from bots.turn.runtime import Limits
 from storage import StorageUnavailable
 from tests.unit.turn_bench import Bench, C, Call, D, InProcess, count, counting, failing, losing
 
@@ -70,6 +73,16 @@ async def test_a_conversation_that_stays_at_one_replica_is_not_loaded(bench: Ben
     assert [(call.operation, set(call.keys)) for call in bench.storage.calls] == [("load", {D}), ("load", {C})]
 
 
+async def test_a_conversation_in_which_users_take_turns_is_loaded_as_often_as_if_nothing_were_remembered(
+    bench: Bench,
+) -> None:
+    replica = await bench.of(obedient)
+    for number in range(6):
+        bench.storage.calls.clear()
+        assert await replica.status(bench.message("conversation", **{"from": {"id": f"u{number % 2}"}})) == 201
+    assert bench.storage.operations() == (["load", "save"] if bench.storage.transactional else ["load", "load", "save"])
+
+
 async def test_a_large_conversation_is_loaded_each_time_and_not_kept_in_memory(bench: Bench) -> None:
     async def verbose(context: TurnContext, conversation: ConversationState, user: UserState) -> None:
         await obedient(context, conversation, user)
@@ -80,6 +93,60 @@ async def test_a_large_conversation_is_loaded_each_time_and_not_kept_in_memory(b
         bench.storage.calls.clear()
         assert await replica.status(bench.message("conversation")) == 201
         assert set(bench.storage.calls[0].keys) == {C, D}
+
+
+async def test_a_conversation_that_was_left_a_while_ago_is_loaded(bench: Bench) -> None:
+    now, recent = 0.0, Limits().recent
+    bot = InProcess(bench.storage, obedient, monotonic=lambda: now)
+    for _ in range(3):
+        await bot.run(bench.message("conversation"))
+    for passed, first in (recent, {D}), (recent + 1, {C, D}), (0, {D}):
+        now += passed
+        bench.storage.calls.clear()
+        await bot.run(bench.message("conversation"))
+        assert set(bench.storage.calls[0].keys) == first
+
+
+async def test_a_conversation_that_two_replicas_share_is_loaded_for_each_turn_and_no_turn_runs_twice(
+    bench: Bench,
+) -> None:
+    told: list[TurnEvent] = []
+    bots = [InProcess(bench.storage, obedient, observer=told.append) for _ in range(2)]
+    for number in range(8):
+        bench.storage.calls.clear()
+        await bots[number % 2].run(bench.message("conversation"))
+        assert set(bench.storage.calls[0].keys) == {C, D}
+    assert "conflict" not in {event.what for event in told}
+
+
+async def test_after_a_slow_turn_which_is_marked_as_delivered_the_conversation_is_loaded(bench: Bench) -> None:
+    now = 0.0
+
+    async def logic(context: TurnContext, conversation: ConversationState, user: UserState) -> None:
+        nonlocal now
+        now += 6.0 if "slow" in context.activity.text else 0.0
+        await obedient(context, conversation, user)
+
+    bot = InProcess(bench.storage, logic, monotonic=lambda: now)
+    for text in ("conversation", "conversation", "slow conversation"):
+        await bot.run(bench.message(text))
+    assert [set(call.keys) for call in bench.storage.calls[-3:]] == [{D}, {C}, {C}]
+    bench.storage.calls.clear()
+    await bot.run(bench.message("conversation"))
+    assert set(bench.storage.calls[0].keys) == {C, D}
+
+
+async def test_after_a_turn_of_which_nobody_knows_whether_it_committed_the_conversation_is_loaded(bench: Bench) -> None:
+    replica = await bench.of(obedient)
+    for _ in range(3):
+        assert await replica.status(bench.message("conversation")) == 201
+    bench.storage.before = failing("load", times=99)
+    bench.storage.after = failing("save", times=99)
+    assert await replica.status(bench.message("conversation")) == 503
+    bench.storage.before = bench.storage.after = failing("save", times=0)
+    bench.storage.calls.clear()
+    assert await replica.status(bench.message("conversation")) == 201
+    assert set(bench.storage.calls[0].keys) == {C, D}
 
 
 @pytest.mark.parametrize("text", ["conversation", "nothing"])
@@ -95,6 +162,68 @@ async def test_a_conversation_that_comes_back_from_another_replica_is_loaded_aga
     assert ("load", {C, D}) in [(call.operation, set(call.keys)) for call in own.calls]
     expected = 5 if text == "conversation" else 4
     assert (await bench.storage.states())[C]["count"] == expected
+
+
+async def buying(context: TurnContext, conversation: ConversationState, _user: UserState) -> None:
+    """Sell what there is: "restock" brings one, "buy" takes it, and raises where there is none."""
+    stock = conversation.create_property("stock")
+    left = await stock.get(context, 0) + {"restock": 1, "buy": -1}[context.activity.text]
+    if left < 0:
+        raise ValueError("sold out")
+    await stock.set(context, left)
+    await context.send_activity(f"{left} left")
+
+
+async def test_an_error_about_what_another_replica_has_changed_since_is_not_told_and_the_turn_begins_again(
+    bench: Bench,
+) -> None:
+    replica, other = await bench.of(buying), await bench.of(buying)
+    for text in ("restock", "restock", "buy", "buy"):
+        assert await replica.status(bench.message(text)) == 201
+    assert await other.status(bench.message("restock")) == 201
+    bench.connector.sent.clear()
+    assert await replica.status(bench.message("buy")) == 201
+    assert bench.connector.texts == ["0 left"]
+
+
+async def test_an_error_about_what_another_replica_has_handled_is_not_told_and_the_ledger_answers(bench: Bench) -> None:
+    replica, other = await bench.of(buying), await bench.of(buying)
+    for text in ("restock", "restock", "buy", "buy"):
+        assert await replica.status(bench.message(text)) == 201
+    message = bench.message("buy")
+    assert await other.status(bench.message("restock")) == 201
+    assert await other.status(message) == 201
+    bench.connector.sent.clear()
+    assert await replica.status(message) == 201
+    assert bench.connector.texts == ["0 left"]
+
+
+async def test_an_error_is_told_once_where_the_conversation_is_still_as_it_was_left(bench: Bench) -> None:
+    replica = await bench.of(buying)
+    for text in ("restock", "restock", "buy", "buy"):
+        assert await replica.status(bench.message(text)) == 201
+    bench.storage.calls.clear()
+    bench.connector.sent.clear()
+    assert await replica.status(bench.message("buy")) == 201
+    assert bench.connector.texts == list(APOLOGY)
+    assert [(call.operation, set(call.keys)) for call in bench.storage.calls] == [("load", {D}), ("load", {C})]
+
+
+async def test_an_error_is_not_told_while_nobody_can_say_whether_the_conversation_is_as_it_was_left(
+    bench: Bench,
+) -> None:
+    replica = await bench.of(buying)
+    for text in ("restock", "restock", "buy", "buy"):
+        assert await replica.status(bench.message(text)) == 201
+    bench.connector.sent.clear()
+
+    async def before(call: Call) -> None:
+        if C in call.keys:
+            raise StorageUnavailable("the service is away")
+
+    bench.storage.before = before
+    assert await replica.status(bench.message("buy")) == 503
+    assert bench.connector.texts == []
 
 
 async def test_a_redelivery_costs_one_load(bench: Bench) -> None:
@@ -118,6 +247,17 @@ async def test_a_user_document_that_moved_in_another_conversation_is_loaded_twic
     bench.storage.calls.clear()
     assert await replica.status(bench.message("conversation")) == 201
     assert bench.storage.operations() == (["load", "save"] if bench.storage.transactional else ["load", "load", "save"])
+
+
+async def test_so_it_is_where_the_conversation_was_not_to_be_loaded(bench: Bench) -> None:
+    replica = await bench.of(obedient)
+    for conversation in ("c1", "c1", "c1", "c2"):
+        message = bench.message("user conversation", conversation={"id": conversation})
+        assert await replica.status(message) == 201
+        await bench.settled(replica)
+    bench.storage.calls.clear()
+    assert await replica.status(bench.message("conversation")) == 201
+    assert [set(call.keys) for call in bench.storage.calls] == [{D}, {C, D}, {C}]
 
 
 @pytest.mark.parametrize("operation", ["load", "save"])
@@ -246,6 +386,37 @@ async def test_shutting_down_waits_for_what_is_done_after_the_replies(bench: Ben
     await closing
     [document] = (await bench.storage.load([D])).values()
     assert "undo" not in document.value["$turn"]
+
+
+async def test_a_turn_waits_for_what_is_done_after_the_one_before_and_does_not_run_twice(bench: Bench) -> None:
+    told: list[TurnEvent] = []
+    bot = InProcess(bench.storage, obedient, observer=told.append)
+    go_on, held = asyncio.Event(), asyncio.Event()
+
+    async def before(call: Call) -> None:
+        if call == Call("save", (D,)) and bot.texts:
+            held.set()
+            await go_on.wait()
+
+    bench.storage.before = before
+    await bot.run(bench.message("user conversation"))
+    if bench.storage.transactional:
+        return  # nothing is left to do
+    await held.wait()
+    second = asyncio.create_task(bot.run(bench.message("user conversation")))
+    assert not (await asyncio.wait([second], timeout=0.1))[0]
+    go_on.set()
+    await second
+    await bot.turns.aclose()
+    assert "conflict" not in {event.what for event in told}
+
+
+async def test_what_is_done_after_a_turn_is_left_to_the_next_one_where_that_waits_already(bench: Bench) -> None:
+    bot = InProcess(bench.storage, obedient)
+    await asyncio.gather(*(bot.run(bench.message("user conversation")) for _ in range(3)))
+    await bot.turns.aclose()
+    saves = [call for call in bench.storage.calls if call.operation == "save"]
+    assert len(saves) == (3 if bench.storage.transactional else 3 * 2 + 1)
 
 
 async def test_work_after_the_replies_that_fails_is_no_matter_for_the_user(bench: Bench) -> None:

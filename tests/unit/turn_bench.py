@@ -214,7 +214,7 @@ class Bench:
         """Start another process of `bot` on the same documents."""
         self.storage = storage = self._storage_class(self._documents)
         self._monkeypatch.setattr(state_bot, "create_storage", lambda _settings: storage)
-        self._monkeypatch.setattr(state_bot, "TurnTransaction", partial(TurnTransaction, runtime=Runtime(sleep=_short)))
+        self._monkeypatch.setattr(state_bot, "Runtime", partial(Runtime, sleep=_short))
         application = state_bot.create_app(MEMORY, bot)
         client = await self._stack.enter_async_context(TestClient(TestServer(application)))
         return Replica(client, application)
