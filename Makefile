@@ -31,7 +31,7 @@ run: $(VENV)/.run
 	@$(VENV)/bin/python app.py
 
 chat: $(VENV)/.dev
-	@$(VENV)/bin/python -m demos.chat
+	@$(VENV)/bin/python -m demos.chat $(ARGS)
 
 test: $(VENV)/.dev $(CHECKERS)/.dev
 	$(VENV)/bin/python -m pytest $(SIDE_BY_SIDE) $(ARGS)

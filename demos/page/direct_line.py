@@ -180,7 +180,7 @@ def _granted(request: web.Request) -> JsonObject:
     try:
         grant = json.loads(base64.urlsafe_b64decode(bearer.removeprefix(_TICKET) + "=="))
         return {"conversation": str(grant["conversation"]), "user": _user(grant)}
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise Refused(web.HTTPForbidden, "the token is none of this bot's", "BadArgument") from None
 
 

@@ -8,6 +8,7 @@ import shutil
 import urllib.parse
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,9 +21,12 @@ from app import create_app
 from bots import StateManagementBot
 from config import Settings
 from infra.local.bot_process import APP, BotProcess, running
+from infra.local.node import EmulatorError, install
 
 _OF_THE_MACHINE = ("HOME", "LANG", "PATH", "SYSTEMROOT", "TEMP", "TMPDIR")
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
+PACKAGES = Path(__file__).parents[1] / "clients"
+ANSWERED = "Message received from: directline"
 
 Run = Callable[..., AbstractAsyncContextManager[BotProcess]]
 
@@ -95,6 +99,18 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return started
 
 
+@pytest.fixture(scope="module")
+def npm() -> Path:
+    """Where the packages of others are that the tests load into a browser."""
+    try:
+        install(PACKAGES)
+    except EmulatorError as error:
+        if os.environ.get("CI", "").lower() == "true":
+            raise
+        pytest.skip(str(error))
+    return PACKAGES / "node_modules"
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
     """Chromium without a window."""
@@ -164,3 +180,26 @@ async def bot(run: Run) -> AsyncIterator[BotProcess]:
     """Sample 45's bot, on SQLite."""
     async with run() as started:
         yield started
+
+
+def address(bot: BotProcess) -> str:
+    """The page's URL."""
+    return bot.url.removesuffix("api/messages")
+
+
+async def opened(context: BrowserContext, url: str) -> Window:
+    """The page at `url`, in a new tab."""
+    window = Window(await context.new_page())
+    await window.page.goto(url)
+    return window
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def window(context: BrowserContext, bot: BotProcess) -> AsyncIterator[Window]:
+    """The page of somebody who has told the bot a name."""
+    shown = await opened(context, address(bot))
+    await shown.sees("Welcome to State Bot Sample.")
+    await shown.say("Hi", "What is your name?")
+    await shown.say("Ada", "Thanks Ada.")
+    yield shown
+    assert shown.strange == []

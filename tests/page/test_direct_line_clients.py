@@ -19,11 +19,9 @@ from aiohttp import ClientSession, web
 from playwright.async_api import BrowserContext, Page
 
 from infra.local.bot_process import BotProcess
-from infra.local.node import EmulatorError, install
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-PACKAGES = Path(__file__).parents[1] / "clients"
 HOST_PAGE = "<!doctype html><title>A page of somebody's own</title><script src='directline.js'></script>"
 START = """(options) => {
     window.user ??= `uwe-${crypto.randomUUID()}`;
@@ -46,15 +44,9 @@ SAY = """(text) => new Promise((done, failed) => {
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def page(context: BrowserContext) -> AsyncIterator[Page]:
+async def page(context: BrowserContext, npm: Path) -> AsyncIterator[Page]:
     """A page that is served on another port than the bot's, with the client in it."""
-    try:
-        install(PACKAGES)
-    except EmulatorError as error:
-        if os.environ.get("CI", "").lower() == "true":
-            raise
-        pytest.skip(str(error))
-    script = PACKAGES / "node_modules/botframework-directlinejs/dist/directline.js"
+    script = npm / "botframework-directlinejs/dist/directline.js"
 
     async def host_page(_request: web.Request) -> web.Response:
         return web.Response(text=HOST_PAGE, content_type="text/html")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -182,7 +183,8 @@ async def test_a_token_can_be_refreshed_and_a_secret_or_a_forged_token_cannot(li
     ticket = await (await line.ask("POST", "/tokens/generate")).json()
     fresh = await line.ask("POST", "/tokens/refresh", None, Authorization=f"Bearer {ticket['token']}")
     assert (await fresh.json())["conversationId"] == ticket["conversationId"]
-    for bearer in ("secret", "local.bm90IGpzb24", "local.???"):
+    deep = "local." + base64.urlsafe_b64encode(b"[" * 5900).decode()
+    for bearer in ("secret", "local.bm90IGpzb24", "local.???", deep):
         answer = await line.ask("POST", "/tokens/refresh", None, Authorization=f"Bearer {bearer}")
         assert answer.status == 403
 

@@ -4,39 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Route, expect
 
 from infra.local.bot_process import BotProcess
-from tests.page.conftest import Run, Window, quoted
+from tests.page.conftest import ANSWERED, Run, Window, address, opened, quoted
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")  # one browser for all
-
-ANSWERED = "Message received from: directline"
-
-
-def address(bot: BotProcess) -> str:
-    return bot.url.removesuffix("api/messages")
-
-
-async def opened(context: BrowserContext, url: str) -> Window:
-    window = Window(await context.new_page())
-    await window.page.goto(url)
-    return window
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def window(context: BrowserContext, bot: BotProcess) -> AsyncIterator[Window]:
-    """The page of somebody who has told the bot a name."""
-    shown = await opened(context, address(bot))
-    await shown.sees("Welcome to State Bot Sample.")
-    await shown.say("Hi", "What is your name?")
-    await shown.say("Ada", "Thanks Ada.")
-    yield shown
-    assert shown.strange == []
 
 
 async def test_a_conversation_and_the_documents_that_it_leaves(window: Window) -> None:
@@ -54,7 +29,7 @@ async def test_a_conversation_and_the_documents_that_it_leaves(window: Window) -
 async def test_a_message_sent_twice_counts_once_and_the_page_says_why(window: Window) -> None:
     await window.press("Send twice")
     await window.sees("The ledger knew it: it did not count again.")
-    await window.turns.get_by_text("redelivered").wait_for()
+    await window.turns.get_by_text("redelivered").first.wait_for()
     assert await window.count("Ada sent: This arrives twice") == 1
 
 

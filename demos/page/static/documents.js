@@ -88,8 +88,12 @@ function ledger(entries) {
   const head = element("tr", {}, ...["activity", "committed", "transaction", "replies"].map((text) => element("th", { scope: "col" }, text)));
   const table = element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows));
   const made = element("div", { className: "wide" }, table);
-  const title = element("h3", {}, "Ledger", element("span", { className: "version" }, `${entries.length} activities that never count again`));
+  const title = element("h3", {}, "Ledger", element("span", { className: "version" }, `${count(entries.length)} again`));
   return element("div", {}, title, made);
+}
+
+function count(number) {
+  return number === 1 ? "1 activity that never counts" : `${number} activities that never count`;
 }
 
 function replies(entry) {
@@ -105,7 +109,7 @@ function expiry(seconds) {
 }
 
 function row(name, value) {
-  return [element("dt", {}, name), element("dd", { title: value }, value)];
+  return [element("dt", {}, name), element("dd", {}, value)];
 }
 
 function details(name, summary, content) {

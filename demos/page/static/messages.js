@@ -1,13 +1,14 @@
 // The chat: what was said, by whom, and whether the bot has taken it.
 
-import { atEnd, element } from "./dom.js";
+import { element } from "./dom.js";
 
 const UNANSWERED = "The channel has it; whether the bot has taken it is not known. Delivered again, it counts once.";
 
 export class Messages {
-  constructor(list, me, again) {
+  constructor(list, toEnd, me, again) {
     this.list = list;
     this.me = me;
+    this.toEnd = toEnd; // shows the last message
     this.again = again; // called with an activity's id: deliver it once more
     this.items = new Map(); // by activity id, and by clientActivityID until it is known
   }
@@ -19,7 +20,7 @@ export class Messages {
 
   // A text of the page's own, between the messages.
   note(text, kind = "") {
-    atEnd(this.list, () => this.list.append(element("li", { className: `note ${kind}` }, text)));
+    this.list.append(element("li", { className: `note ${kind}` }, text));
   }
 
   // What is on its way; `show` replaces it when the channel has it.
@@ -27,7 +28,8 @@ export class Messages {
     const item = this.#item(activity);
     item.classList.add("sending");
     this.items.set(activity.channelData.clientActivityID, item);
-    atEnd(this.list, () => this.list.append(item));
+    this.list.append(item);
+    this.toEnd();
   }
 
   // Nobody answered, or what they answered is no yes. What the channel has is not sent anew: it would be one more message.
@@ -62,10 +64,8 @@ export class Messages {
     const clientId = activity.channelData?.clientActivityID ?? activity.id;
     const waiting = this.items.get(clientId);
     this.items.set(activity.id, item).set(clientId, item);
-    atEnd(this.list, () => {
-      if (waiting && !waiting.dataset.activity) waiting.remove();
-      this.list.append(item); // in the channel's order, which may be another than that of sending
-    });
+    if (waiting && !waiting.dataset.activity) waiting.remove();
+    this.list.append(item); // in the channel's order, which may be another than that of sending
     if (waiting?.classList.contains("failed")) this.outcome(activity.id, waiting.dataset.reason ?? UNANSWERED);
   }
 
@@ -81,10 +81,12 @@ export class Messages {
     const mine = activity.from.id === this.me.id;
     const parts = [element("p", { className: "text" }, activity.text || `(${activity.type})`)];
     for (const attachment of Array.isArray(activity.attachments) ? activity.attachments : []) parts.push(card(attachment));
-    const raw = element("pre", { hidden: true });
+    const json = new Text(); // a change of its data adds nothing to the log, which therefore stays where its reader is
+    const raw = element("pre", { hidden: true }, json);
     const showRaw = () => {
       raw.hidden = !raw.hidden;
-      raw.textContent = raw.hidden ? "" : JSON.stringify(activity, null, 2);
+      json.data = raw.hidden ? "" : JSON.stringify(activity, null, 2);
+      if (!raw.hidden) raw.scrollIntoView({ block: "nearest" });
     };
     const tools = element("span", { className: "tools" });
     if (!bot && activity.id) {

@@ -3,7 +3,7 @@
 import { Composer } from "./composer.js";
 import { DirectLine } from "./direct-line.js";
 import { Documents } from "./documents.js";
-import { element } from "./dom.js";
+import { element, followEnd } from "./dom.js";
 import { ask, keepOpen, pause, socketUrl } from "./http.js";
 import { Messages, shortId } from "./messages.js";
 import { Replicas } from "./replicas.js";
@@ -14,15 +14,18 @@ const $ = (id) => document.getElementById(id);
 
 // Who this window is: named in its address for a further user, else this browser's user in their last conversation.
 const named = new URLSearchParams(location.search);
-const own = !named.has("user");
-const me = own
-  ? { id: stored("state-bot.user", () => `user-${crypto.randomUUID().slice(0, 8)}`), name: "User" }
-  : { id: named.get("user"), name: named.get("name") || "User" };
+const user = named.get("user")?.trim();
+const own = !user && !named.get("conversation");
+const me = {
+  id: user || stored("state-bot.user", () => `user-${crypto.randomUUID().slice(0, 8)}`),
+  name: named.get("name") || "User",
+};
 
-const messages = new Messages($("messages"), me, deliverAgain);
+const messages = new Messages($("messages"), followEnd($("messages").parentElement), me, deliverAgain);
 const documents = new Documents($("documents"));
 const turns = new Turns($("turns"));
-const line = new DirectLine(me, own ? localStorage.getItem("state-bot.conversation") : named.get("conversation"), {
+followEnd($("turns").parentElement);
+const line = new DirectLine(me, own ? localStorage.getItem("state-bot.conversation") : named.get("conversation") || null, {
   begun: (conversation) => {
     if (own) localStorage.setItem("state-bot.conversation", conversation);
     else history.replaceState(null, "", `/?${new URLSearchParams({ conversation, user: me.id, name: me.name })}`);
@@ -58,7 +61,8 @@ function status(text, kind = "") {
 
 async function about() {
   const { storage, pid, process } = await ask("/page/about");
-  status(`connected to process ${pid}`, "good");
+  status(`connected to process ${process.slice(0, 8)}`, "good");
+  $("status").title = `pid ${pid}, which a restart keeps`;
   $("storage").textContent = storage;
   return process;
 }
@@ -123,8 +127,8 @@ const lessons = {
     const taken = ids.filter((id) => id);
     const stored = (await turns.over(taken, 1)).filter((turn) => turn.stored).length;
     messages.note(
-      `20 sent, ${taken.length} taken in ${seconds} s, one after the other: ${stored} changed the state and are in the ` +
-        `ledger, ${taken.length - stored} found it as they would leave it (the sample keeps the time in seconds).`,
+      `20 sent, ${taken.length} taken in ${seconds} s, one after the other. Changed the state, and now in the ledger: ` +
+        `${stored}. Found it as they would leave it: ${taken.length - stored} (the sample keeps the time in seconds).`,
       "good",
     );
   },
@@ -137,7 +141,7 @@ const lessons = {
     }
   },
   fresh() {
-    if (!own) location.search = "";
+    if (!own) return void (location.search = new URLSearchParams({ user: me.id, name: me.name }));
     localStorage.removeItem("state-bot.conversation");
     location.reload();
   },
@@ -148,6 +152,13 @@ for (const [name, lesson] of Object.entries(lessons)) {
     $(name).disabled = true;
     await Promise.resolve(lesson()).finally(() => ($(name).disabled = false));
   });
+}
+
+// A title alone is for who has a mouse, and waits.
+for (const lesson of $("lessons").children) {
+  for (const event of ["focus", "pointerenter"]) {
+    lesson.addEventListener(event, () => ($("lesson").textContent = lesson.title));
+  }
 }
 
 // Each time it is used, the link is for somebody new.

@@ -1,6 +1,6 @@
 // The log of turns: one line for each delivery of an activity, with what happened to it from left to right.
 
-import { atEnd, clock, element } from "./dom.js";
+import { clock, element } from "./dom.js";
 import { pause } from "./http.js";
 import { shortId } from "./messages.js";
 
@@ -40,14 +40,11 @@ export class Turns {
   }
 
   show(event, replica) {
-    atEnd(this.list, () => this.#add(event, replica));
-  }
-
-  #add(event, replica) {
     const chip = CHIPS[event.what];
     if (!chip) return;
     const turn = this.#turn(event, replica);
     const [label, detail] = chip(event);
+    if (detail) turn.told.append(element("p", {}, element("b", {}, label), ` ${detail}`));
     if (event.what === "reply") turn.due -= 1;
     else if (event.replies !== undefined) {
       turn.due += event.replies;
@@ -95,8 +92,10 @@ export class Turns {
     if (known && !begins) return known;
     const chips = element("span", { className: "chips" });
     const place = replica ? element("small", {}, new URL(replica).host) : null;
-    this.list.append(element("li", {}, element("time", {}, clock(event.at)), element("b", {}, `#${shortId(event.activity) ?? "–"}`), place, chips));
-    const turn = { activity: event.activity, replica, began: event.at, chips, replies: null, due: 0, decided: false, known: false, stored: false };
+    const head = element("summary", {}, element("time", {}, clock(event.at)), element("b", {}, `#${shortId(event.activity) ?? "–"}`), place, chips);
+    const told = element("details", { ontoggle: () => told.open && told.scrollIntoView({ block: "nearest" }) }, head);
+    this.list.append(element("li", {}, told));
+    const turn = { activity: event.activity, replica, began: event.at, chips, told, replies: null, due: 0, decided: false, known: false, stored: false };
     this.open.push(turn);
     return turn;
   }
