@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
 import pytest
 from botbuilder.core import TurnContext
 
 from bots.state import ConversationState, UserState
+from bots.turn.runtime import Limits
 from storage import StorageUnavailable
 from tests.unit.turn_bench import Bench, C, Call, D, InProcess, count, counting, failing, losing
+
+UNTIL_ALONE = Limits().alone_after  # turns, after which a replica takes itself to be alone with a conversation
 
 
 async def obedient(context: TurnContext, conversation: ConversationState, user: UserState) -> None:
@@ -60,7 +64,7 @@ async def test_a_turn_costs_one_load_and_one_save_and_one_more_where_it_changes_
 
 async def test_a_conversation_that_stays_at_one_replica_is_not_loaded(bench: Bench) -> None:
     replica = await bench.of(obedient)
-    for _ in range(3):
+    for _ in range(UNTIL_ALONE):
         assert await replica.status(bench.message("conversation")) == 201
     bench.storage.calls.clear()
     assert await replica.status(bench.message("conversation")) == 201
@@ -76,10 +80,24 @@ async def test_a_large_conversation_is_loaded_each_time_and_not_kept_in_memory(b
         await conversation.create_property("parts").set(context, [{"text": "x" * 1_000}] * 20)
 
     replica = await bench.of(verbose)
-    for _ in range(4):
+    for _ in range(UNTIL_ALONE + 1):
         bench.storage.calls.clear()
         assert await replica.status(bench.message("conversation")) == 201
         assert set(bench.storage.calls[0].keys) == {C, D}
+
+
+async def test_replicas_behind_a_balancer_that_chooses_by_chance_rarely_run_a_turn_twice(bench: Bench) -> None:
+    runs = 0
+
+    async def counted(context: TurnContext, conversation: ConversationState, user: UserState) -> None:
+        nonlocal runs
+        runs += 1
+        await obedient(context, conversation, user)
+
+    replicas, chance = [await bench.of(counted), await bench.of(counted)], random.Random(4)  # noqa: S311
+    for _ in range(200):
+        assert await chance.choice(replicas).status(bench.message("conversation")) == 201
+    assert runs <= 206
 
 
 @pytest.mark.parametrize("text", ["conversation", "nothing"])
@@ -87,13 +105,13 @@ async def test_a_conversation_that_comes_back_from_another_replica_is_loaded_aga
     replica = await bench.of(obedient)
     own = bench.storage
     other = await bench.of(obedient)
-    for _ in range(3):
+    for _ in range(UNTIL_ALONE):
         assert await replica.status(bench.message("conversation")) == 201
     assert await other.status(bench.message("conversation")) == 201
     own.calls.clear()
     assert await replica.status(bench.message(text)) == 201
     assert ("load", {C, D}) in [(call.operation, set(call.keys)) for call in own.calls]
-    expected = 5 if text == "conversation" else 4
+    expected = UNTIL_ALONE + (2 if text == "conversation" else 1)
     assert (await bench.storage.states())[C]["count"] == expected
 
 
