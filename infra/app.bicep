@@ -101,6 +101,10 @@ var common = [
     name: 'APPLICATIONINSIGHTS_CONNECTION_STRING'
     value: insights.properties.ConnectionString
   }
+  {
+    name: 'OTEL_SERVICE_NAME'
+    value: appName
+  }
 ]
 var onCosmos = [
   {
