@@ -196,7 +196,10 @@ def _monitor(connection: str) -> None:
         return
     # Not the logs: it would send the texts of exceptions, and they go where the container's output goes.
     untold = {library: {"enabled": False} for library in _TELLS_URLS}
-    configure_azure_monitor(connection_string=connection, disable_logging=True, instrumentation_options=untold)
+    # Its own default, 5 traces a second, chooses span by span, and leaves of most turns only some.
+    configure_azure_monitor(
+        connection_string=connection, disable_logging=True, sampling_ratio=1.0, instrumentation_options=untold
+    )
 
 
 def main(bot_factory: BotFactory = StateManagementBot) -> int:

@@ -206,6 +206,7 @@ async def test_azure_monitor_is_asked_for_no_logs_and_for_nothing_that_tells_the
         await bot.stop()
     asked = json.loads((tmp_path / "asked.json").read_text())
     assert (asked["connection_string"], asked["disable_logging"]) == (connection, True)
+    assert asked["sampling_ratio"] == 1.0  # by default it samples the spans of a turn one by one
     for library in ("azure_sdk", "httpx", "httpx2", "requests", "urllib", "urllib3"):
         assert asked["instrumentation_options"][library] == {"enabled": False}
     assert SIGNATURE not in bot.start_line + bot.log

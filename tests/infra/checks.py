@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
+from bots.admission import TooMany, Turns
+from bots.turn.deadline import REPLYING
 from config import Settings
 from storage.keys import blob_name
 from tests.infra.access import one_identity, roles, secrets
@@ -62,8 +65,20 @@ def replicas(made: Production) -> Iterator[str]:
         yield f"{app}: {scale['minReplicas']} to {scale['maxReplicas']} replicas, {asked} are asked for"
     if scale["minReplicas"] < 2:
         yield f"{app}: one replica alone cannot be replaced without a gap"
-    if not any(int(rule.get("http", {}).get("metadata", {}).get("concurrentRequests", 0)) for rule in scale["rules"]):
-        yield f"{app}: nothing scales it on concurrent requests"
+    [rate] = [int(rule["http"]["metadata"]["concurrentRequests"]) for rule in scale["rules"]]
+    turns = rate * (Settings().turn_timeout + REPLYING)
+    if not 0 < turns <= turns_of_one_host():
+        yield f"{app}: {rate} requests a second may be {turns:.0f} turns at once, and it is scaled after that only"
+
+
+def turns_of_one_host() -> int:
+    """How many turns a replica takes while all of them reply to one host, as all of Teams do."""
+    turns, found = Turns(), 0
+    with ExitStack() as taken, suppress(TooMany):
+        while True:
+            taken.enter_context(turns.one("smba.trafficmanager.net"))
+            found += 1
+    return found
 
 
 def registration(made: Production) -> Iterator[str]:

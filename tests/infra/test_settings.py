@@ -12,6 +12,7 @@ from tests.infra.production import CLIENT_ID, OWN_REGISTRATION, up
 
 READ_BY_OTHERS = {
     "AZURE_CLIENT_ID": "azure-identity: which of the container's identities is meant",
+    "OTEL_SERVICE_NAME": "OpenTelemetry: what Application Insights calls it, otherwise unknown_service",
 }
 NOT_IN_PRODUCTION = {
     "ALLOW_UNAUTHENTICATED": "everyone says who they are",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
 import pytest
 from botbuilder.core import TurnContext
@@ -13,6 +14,8 @@ from bots.turn.events import TurnEvent
 from bots.turn.runtime import Limits
 from storage import StorageUnavailable
 from tests.unit.turn_bench import Bench, C, Call, D, InProcess, count, counting, failing, losing
+
+UNTIL_ALONE = Limits().alone_after  # turns, after which a replica takes itself to be alone with a conversation
 
 
 async def obedient(context: TurnContext, conversation: ConversationState, user: UserState) -> None:
@@ -63,7 +66,7 @@ async def test_a_turn_costs_one_load_and_one_save_and_one_more_where_it_changes_
 
 async def test_a_conversation_that_stays_at_one_replica_is_not_loaded(bench: Bench) -> None:
     replica = await bench.of(obedient)
-    for _ in range(3):
+    for _ in range(UNTIL_ALONE):
         assert await replica.status(bench.message("conversation")) == 201
     bench.storage.calls.clear()
     assert await replica.status(bench.message("conversation")) == 201
@@ -89,7 +92,7 @@ async def test_a_large_conversation_is_loaded_each_time_and_not_kept_in_memory(b
         await conversation.create_property("parts").set(context, [{"text": "x" * 1_000}] * 20)
 
     replica = await bench.of(verbose)
-    for _ in range(4):
+    for _ in range(UNTIL_ALONE + 1):
         bench.storage.calls.clear()
         assert await replica.status(bench.message("conversation")) == 201
         assert set(bench.storage.calls[0].keys) == {C, D}
@@ -98,7 +101,7 @@ async def test_a_large_conversation_is_loaded_each_time_and_not_kept_in_memory(b
 async def test_a_conversation_that_was_left_a_while_ago_is_loaded(bench: Bench) -> None:
     now, recent = 0.0, Limits().recent
     bot = InProcess(bench.storage, obedient, monotonic=lambda: now)
-    for _ in range(3):
+    for _ in range(UNTIL_ALONE):
         await bot.run(bench.message("conversation"))
     for passed, first in (recent, {D}), (recent + 1, {C, D}), (0, {D}):
         now += passed
@@ -112,7 +115,7 @@ async def test_a_conversation_that_two_replicas_share_is_loaded_for_each_turn_an
 ) -> None:
     told: list[TurnEvent] = []
     bots = [InProcess(bench.storage, obedient, observer=told.append) for _ in range(2)]
-    for number in range(8):
+    for number in range(2 * UNTIL_ALONE):
         bench.storage.calls.clear()
         await bots[number % 2].run(bench.message("conversation"))
         assert set(bench.storage.calls[0].keys) == {C, D}
@@ -128,7 +131,7 @@ async def test_after_a_slow_turn_which_is_marked_as_delivered_the_conversation_i
         await obedient(context, conversation, user)
 
     bot = InProcess(bench.storage, logic, monotonic=lambda: now)
-    for text in ("conversation", "conversation", "slow conversation"):
+    for text in (*["conversation"] * UNTIL_ALONE, "slow conversation"):
         await bot.run(bench.message(text))
     assert [set(call.keys) for call in bench.storage.calls[-3:]] == [{D}, {C}, {C}]
     bench.storage.calls.clear()
@@ -138,7 +141,7 @@ async def test_after_a_slow_turn_which_is_marked_as_delivered_the_conversation_i
 
 async def test_after_a_turn_of_which_nobody_knows_whether_it_committed_the_conversation_is_loaded(bench: Bench) -> None:
     replica = await bench.of(obedient)
-    for _ in range(3):
+    for _ in range(UNTIL_ALONE):
         assert await replica.status(bench.message("conversation")) == 201
     bench.storage.before = failing("load", times=99)
     bench.storage.after = failing("save", times=99)
@@ -149,18 +152,32 @@ async def test_after_a_turn_of_which_nobody_knows_whether_it_committed_the_conve
     assert set(bench.storage.calls[0].keys) == {C, D}
 
 
+async def test_replicas_behind_a_balancer_that_chooses_by_chance_rarely_run_a_turn_twice(bench: Bench) -> None:
+    runs = 0
+
+    async def counted(context: TurnContext, conversation: ConversationState, user: UserState) -> None:
+        nonlocal runs
+        runs += 1
+        await obedient(context, conversation, user)
+
+    replicas, chance = [await bench.of(counted), await bench.of(counted)], random.Random(4)  # noqa: S311
+    for _ in range(200):
+        assert await chance.choice(replicas).status(bench.message("conversation")) == 201
+    assert runs <= 206
+
+
 @pytest.mark.parametrize("text", ["conversation", "nothing"])
 async def test_a_conversation_that_comes_back_from_another_replica_is_loaded_again(bench: Bench, text: str) -> None:
     replica = await bench.of(obedient)
     own = bench.storage
     other = await bench.of(obedient)
-    for _ in range(3):
+    for _ in range(UNTIL_ALONE):
         assert await replica.status(bench.message("conversation")) == 201
     assert await other.status(bench.message("conversation")) == 201
     own.calls.clear()
     assert await replica.status(bench.message(text)) == 201
     assert ("load", {C, D}) in [(call.operation, set(call.keys)) for call in own.calls]
-    expected = 5 if text == "conversation" else 4
+    expected = UNTIL_ALONE + (2 if text == "conversation" else 1)
     assert (await bench.storage.states())[C]["count"] == expected
 
 
@@ -323,7 +340,7 @@ async def test_a_value_that_cannot_be_stored_is_the_bots_bug_and_nothing_is_stor
     assert await bench.storage.states() == {}
 
 
-@pytest.mark.parametrize("moment", range(3))  # load, save, and where there are no transactions a second save
+@pytest.mark.parametrize("moment", range(UNTIL_ALONE))  # load, save, and where there are no transactions a second save
 async def test_a_turn_cancelled_at_any_operation_leaves_nothing_half_done_and_the_queue_free(
     bench: Bench, moment: int
 ) -> None:
@@ -413,7 +430,7 @@ async def test_a_turn_waits_for_what_is_done_after_the_one_before_and_does_not_r
 
 async def test_what_is_done_after_a_turn_is_left_to_the_next_one_where_that_waits_already(bench: Bench) -> None:
     bot = InProcess(bench.storage, obedient)
-    await asyncio.gather(*(bot.run(bench.message("user conversation")) for _ in range(3)))
+    await asyncio.gather(*(bot.run(bench.message("user conversation")) for _ in range(UNTIL_ALONE)))
     await bot.turns.aclose()
     saves = [call for call in bench.storage.calls if call.operation == "save"]
     assert len(saves) == (3 if bench.storage.transactional else 3 * 2 + 1)
