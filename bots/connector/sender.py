@@ -97,7 +97,7 @@ class ReplySender(AsyncHTTPSender[Any, Any]):
         found = self._proxies.get(url.scheme)
         if not found or urllib.request.proxy_bypass(url.host or ""):
             return {"headers": headers}
-        proxy = URL(found)
+        proxy = URL(found if "://" in found else f"http://{found}")  # as curl and requests read it
         known = b64encode(f"{proxy.user}:{proxy.password or ''}".encode()).decode()
         who = {"Proxy-Authorization": f"Basic {known}"} if proxy.user else {}
         if url.scheme == "https":  # a tunnel: what is in it is not for the proxy, and the other way round
