@@ -21,6 +21,7 @@ from bots.endpoint import MessagesEndpoint
 from bots.header_deadline import HeaderDeadline, connections_allowed
 from bots.local_only import local_only
 from bots.logs import LoopErrors, noted_txn, set_up
+from bots.readiness import Readiness
 from bots.refusals import expectations, refusals
 from bots.state import ConversationState, UserState
 from bots.turn.events import TurnObserver, unobserved
@@ -96,7 +97,7 @@ def create_app(settings: Settings, bot_factory: BotFactory = StateManagementBot)
     endpoint = MessagesEndpoint(adapter, bot, local_only=is_local, seconds=settings.turn_timeout)
     app.router.add_post(MESSAGES, endpoint.post, expect_handler=expectations)
     app.router.add_get("/healthz", _healthz)
-    app.router.add_get("/readyz", _readyz)
+    app.router.add_get("/readyz", Readiness(storage).get)
     return app
 
 
@@ -128,14 +129,6 @@ async def _opened(app: web.Application) -> AsyncIterator[None]:
 
 async def _healthz(_request: web.Request) -> web.Response:
     return web.json_response({"status": "ok"})
-
-
-async def _readyz(request: web.Request) -> web.Response:
-    try:
-        await request.app[STORAGE].ping()
-    except StorageError as error:
-        return web.json_response({"status": "unavailable", "storage": str(error)}, status=503)
-    return web.json_response({"status": "ok", "storage": str(request.app[STORAGE])})
 
 
 async def serve(settings: Settings, bot_factory: BotFactory = StateManagementBot) -> None:

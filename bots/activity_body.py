@@ -25,6 +25,7 @@ from bots.wire import from_json
 
 READ_SECONDS: Final = 10.0  # for the whole body
 MAX_DEPTH: Final = 100  # of arrays and objects in each other; an Adaptive Card has 30 or so
+MAX_VALUES: Final = 50_000  # in arrays and objects; a megabyte of them takes 30 MB, and the caller is not known yet
 MAX_ID: Final = 2_000  # characters; the longest ids of channels have about 300
 _NOT_IN_ADDRESSES: Final = re.compile("[\x00-\x1f\x7f\ud800-\udfff]|^\\.{1,2}$")
 
@@ -67,8 +68,8 @@ def _parse(body: bytes) -> dict[str, Any]:
         raise refusal(web.HTTPBadRequest, "the body is not JSON (in UTF-8, no name twice, finite numbers)") from None
     if not isinstance(parsed, dict):
         raise refusal(web.HTTPBadRequest, "the body is not an activity: expected a JSON object")
-    if _is_deeper(parsed, MAX_DEPTH):
-        raise refusal(web.HTTPBadRequest, f"the body is not an activity: it is nested more than {MAX_DEPTH} deep")
+    if excess := _excess(parsed):
+        raise refusal(web.HTTPBadRequest, f"the body is not an activity: {excess}")
     return parsed
 
 
@@ -109,9 +110,13 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _is_deeper(value: object, depth: int) -> bool:
-    level = [value]
-    for _ in range(depth):
+def _excess(value: object) -> str | None:
+    """What is too much of it, if anything."""
+    level, count = [value], 0
+    for _ in range(MAX_DEPTH):
+        count += sum(map(len, level))  # type: ignore[arg-type]
+        if count > MAX_VALUES:
+            return f"it has more than {MAX_VALUES} values"
         level = [
             child
             for each in level
@@ -119,8 +124,8 @@ def _is_deeper(value: object, depth: int) -> bool:
             if isinstance(child, (dict, list))
         ]
         if not level:
-            return False
-    return True
+            return None
+    return f"it is nested more than {MAX_DEPTH} deep"
 
 
 def _required(body: dict[str, Any]) -> dict[str, object]:

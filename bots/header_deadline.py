@@ -139,6 +139,11 @@ class _Connection(asyncio.Protocol):
         self._cancel()
         self._all.lost(self._inner)
         self._inner.connection_lost(exc)
+        # What was no HTTP and nobody answered any more: aiohttp keeps the error, its traceback the connection and the
+        # request's body, in a cycle that is freed only when the garbage collector comes to it.
+        for message, _body in getattr(self._inner, "_messages", ()):
+            if error := getattr(message, "exc", None):
+                error.__traceback__ = None
 
     def eof_received(self) -> bool | None:
         return self._inner.eof_received()

@@ -53,6 +53,10 @@ async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse
                 return _answer(gone)  # nobody gets it; aiohttp would show where an error was raised
             _log.exception("500 %s", _route(request))
             return web.json_response({"error": "the bot failed"}, status=HTTPStatus.INTERNAL_SERVER_ERROR)
+        finally:
+            # Why a body did not arrive is kept by its stream, with a traceback: the cycle of `_answer` again.
+            if failure := request.content.exception():
+                failure.__traceback__ = None
 
 
 async def expectations(request: web.Request) -> None:

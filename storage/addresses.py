@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_PASSWORD: Final = re.compile(r"(?<=//)[^\s'\"<>/?#@]*@")
+_REST: Final = r"[^\s'\"<>/?#@]"
+_PASSWORD: Final = re.compile(rf"(?:(?<=//)|(?<!{_REST})[^\s'\"<>/?#@:]+:){_REST}*@")  # also where http:// was left out
 _QUERY: Final = re.compile(r"(?i)(?:\?|%3f)[^\s'\"<>]*?(?:=|%3d)[^\s'\"<>]*")  # of a relative address too
 
 

@@ -17,6 +17,7 @@ from aiohttp.test_utils import TestServer
 
 from tests.certificates import certificate
 from tests.issuers import ENDORSED, Issuer
+from tests.tunnels import tunnels
 
 BOT_FRAMEWORK, ENTRA = "login.botframework.com", "login.microsoftonline.com"
 BOTS_TOKEN = "the-token-that-the-bot-sends-with-its-replies"
@@ -74,50 +75,20 @@ async def internet(folder: Path) -> AsyncIterator[Internet]:
     tls.load_cert_chain(public, private)
     server = TestServer(app, scheme="https")
     await server.start_server(ssl=tls)
-    tunnels: set[asyncio.Task[Any]] = set()
-    proxy = await asyncio.start_server(_tunnel_to(server.port or 0, tunnels), "127.0.0.1", 0)
-    address = f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
-    found.environment = {
-        "HTTPS_PROXY": address,
-        "https_proxy": address,
-        "NO_PROXY": "127.0.0.1,localhost",
-        "no_proxy": "127.0.0.1,localhost",
-        "REQUESTS_CA_BUNDLE": str(public),
-        "SSL_CERT_FILE": str(public),
-    }
     try:
-        yield found
+        async with tunnels(server.port or 0, BOT_FRAMEWORK, ENTRA) as proxy:
+            address = f"http://{proxy.address}"
+            found.environment = {
+                "HTTPS_PROXY": address,
+                "https_proxy": address,
+                "NO_PROXY": "127.0.0.1,localhost",
+                "no_proxy": "127.0.0.1,localhost",
+                "REQUESTS_CA_BUNDLE": str(public),
+                "SSL_CERT_FILE": str(public),
+            }
+            try:
+                yield found
+            finally:
+                found.may_answer.set()
     finally:
-        found.may_answer.set()
-        proxy.close()
-        for tunnel in tunnels:
-            tunnel.cancel()
-        await asyncio.gather(*tunnels, return_exceptions=True)
         await server.close()
-
-
-def _tunnel_to(port: int, tunnels: set[asyncio.Task[Any]]) -> Any:
-    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tunnels.add(task)
-        head = await reader.readuntil(b"\r\n\r\n")
-        assert head.startswith((f"CONNECT {BOT_FRAMEWORK}:443 ".encode(), f"CONNECT {ENTRA}:443 ".encode())), head
-        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
-        pumps = [asyncio.create_task(_pump(reader, far_writer)), asyncio.create_task(_pump(far_reader, writer))]
-        try:
-            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            writer.transport.abort()
-            far_writer.transport.abort()
-            await asyncio.wait(pumps)
-
-    return connect
-
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(ConnectionError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()

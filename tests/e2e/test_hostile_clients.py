@@ -205,6 +205,35 @@ async def test_memory_is_flat_under_hostile_bodies(bot: BotProcess, body: Callab
     assert _resident_mb(bot) - before < 16
 
 
+def half_sent(number: int) -> bytes:
+    return JSON + b"Content-Length: 1000009\r\n\r\n" + b"%d" % number + b"x" * 1_000_000
+
+
+def badly_chunked(number: int) -> bytes:
+    return JSON + b"Transfer-Encoding: chunked\r\n\r\nf4240\r\n" + b"x" * 1_000_000 + b"\r\nno %d\r\n" % number
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
+@pytest.mark.parametrize("rest", [half_sent, badly_chunked])
+async def test_memory_is_flat_under_bodies_that_never_end(bot: BotProcess, rest: Callable[[int], bytes]) -> None:
+    await _leave_many(bot, rest, 30)
+    before = _resident_mb(bot)
+    await _leave_many(bot, rest, 120)
+    assert _resident_mb(bot) - before < 16
+
+
+async def _leave_many(bot: BotProcess, rest: Callable[[int], bytes], count: int) -> None:
+    async def leave(number: int) -> None:
+        reader, writer = await _connect(bot)
+        writer.write(POST + rest(number))
+        writer.write_eof()
+        await reader.read()  # until the bot has closed it as well
+        writer.close()
+
+    for start in range(0, count, 10):
+        await asyncio.gather(*(leave(start + number) for number in range(10)))
+
+
 async def _post_many(bot: BotProcess, body: Callable[[int], bytes], count: int) -> None:
     async with aiohttp.ClientSession(headers={"Content-Type": "application/json"}) as http:
 

@@ -1,8 +1,7 @@
-"""Certificates for this machine, self-signed: one that is right, and some that are not."""
+"""Certificates for a host, self-signed: one that is right, and some that are not."""
 
 from __future__ import annotations
 
-import ipaddress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 
-def certificate(folder: Path, name: str, *, address: str = "127.0.0.1", days: int = 1) -> Path:
-    """Write a certificate and its key into one PEM file, and return its path. Negative `days`: it has expired."""
+def certificate(folder: Path, name: str, *, host: str, days: int = 1) -> Path:
+    """Write a host's certificate and its key into one PEM file; return its path. Negative `days`: it has expired."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
@@ -25,7 +24,7 @@ def certificate(folder: Path, name: str, *, address: str = "127.0.0.1", days: in
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=10))
         .not_valid_after(now + timedelta(days=days))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )

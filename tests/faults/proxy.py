@@ -22,7 +22,8 @@ from yarl import URL
 # Seconds that a connection to the service may be idle. Services keep theirs for five or more; and a new one for each
 # request, with its TLS handshake, would be what a busy machine is busy with.
 KEPT_ALIVE = 2.0
-_HOP_BY_HOP = ("Connection", "Keep-Alive", "Transfer-Encoding", "Date", "Server", "Content-Length")
+# Host is the service's own again: Azurite takes the first label of any other name for its account.
+_HOP_BY_HOP = ("Host", "Connection", "Keep-Alive", "Transfer-Encoding", "Date", "Server", "Content-Length")
 
 
 class Request(NamedTuple):

@@ -7,25 +7,24 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
-from aiohttp import TCPConnector
-from azure.storage.blob.aio import BlobServiceClient
+from aiohttp import TCPConnector, connector
 
-import app as state_bot
 from config import Settings
-from storage import StateStorage, StorageUnavailable, create_storage
-from storage.blob import BlobStorage
+from storage import StorageUnavailable, create_storage
 from tests.faults.certificates import certificate
 from tests.faults.proxy import Proxy
 from tests.faults.results import CELLS, Cell
-from tests.faults.rig import BOTH, STORAGE_SECONDS, Rig, Talk, rig, service_of, through
+from tests.faults.rig import BOTH, Talk, rig, service_of, through
 
 REMOTE = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("blob", "cosmos")]
 on_services = pytest.mark.parametrize("service", REMOTE)
 NAME = "localhost"
+ELSEWHERE = "account.example"  # no emulator of this machine: its certificate is verified
 
 
 @pytest.fixture
@@ -36,15 +35,14 @@ def settings(service: str, request: pytest.FixtureRequest) -> Settings:
 
 
 @pytest.fixture
-def elsewhere(monkeypatch: pytest.MonkeyPatch) -> str:
-    """A name that is not this machine's, but leads to it."""
-    name, resolve = "account.example", socket.getaddrinfo
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `ELSEWHERE`, which is not this machine's name, lead to it."""
+    resolve = socket.getaddrinfo
 
     def to_here(host: Any, *rest: Any, **options: Any) -> Any:
-        return resolve("127.0.0.1" if host == name else host, *rest, **options)
+        return resolve("127.0.0.1" if host == ELSEWHERE else host, *rest, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", to_here)
-    return name
 
 
 @contextmanager
@@ -91,67 +89,86 @@ async def test_a_channel_whose_name_does_not_resolve_for_a_while(monkeypatch: py
         await outlive(running.talk(), no_name(running.to_channel), "DNS of the channel", 502)
 
 
-def verifying(settings: Settings, trusted: Path) -> StateStorage:
-    """The storage of the settings, which trusts one certificate.
+class Presented(NamedTuple):
+    """What a server at `ELSEWHERE` presents.
 
-    On Blob Storage only: of Cosmos DB's emulator, on a loopback address, no certificate is verified.
+    Attributes:
+        tls: the server's, with the right certificate.
+        right, wrong: the certificates.
+        trusted: what its clients trust: the right one, and but for the last case the issuer of the wrong one too.
     """
-    service = BlobServiceClient.from_connection_string(
-        settings.blob_connection_string, connection_verify=str(trusted), retry_total=0
-    )
-    return BlobStorage(service, settings.blob_container, create=True, timeout=STORAGE_SECONDS)
+
+    tls: ssl.SSLContext
+    right: Path
+    wrong: Path
+    trusted: Path
+
+
+@pytest.fixture(params=[{"host": "other.example"}, {"days": -1}, {}], ids=["name", "expired", "issuer"])
+def presented(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Presented:
+    """A certificate that is wrong, and one that is right and trusted by every client here, as by the system's store."""
+    right, wrong = certificate(tmp_path, "right", host=ELSEWHERE), tmp_path / "wrong"
+    wrong.mkdir()
+    other = certificate(wrong, "wrong", **{"host": ELSEWHERE, **request.param})
+    trusted = tmp_path / "trusted.pem"
+    trusted.write_bytes(right.read_bytes() + (other.read_bytes() if request.param else b""))
+    # aiohttp reads the system's store when it is imported.
+    monkeypatch.setattr(connector, "_SSL_CONTEXT_VERIFIED", ssl.create_default_context(cafile=str(trusted)))
+    return Presented(server_tls(right), right, other, trusted)
+
+
+def server_tls(shown: Path) -> ssl.SSLContext:
+    """A server's side, with that certificate."""
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(shown)
+    return tls
 
 
 @contextmanager
-def presenting(tls: ssl.SSLContext, wrong: Path, right: Path, running: Rig) -> Iterator[None]:
-    """Let the backend present another certificate in the block."""
-    tls.load_cert_chain(wrong)
-    running.remote.drop_connections()
+def presenting_the_wrong_one(presented: Presented, server: Proxy) -> Iterator[None]:
+    """Let the server present it in the block, and be told nothing there."""
+    presented.tls.load_cert_chain(presented.wrong)
+    server.drop_connections()
+    told = len(server.seen)
     try:
         yield
+        assert len(server.seen) == told
     finally:
-        tls.load_cert_chain(right)
-
-
-@pytest.mark.blob
-@pytest.mark.parametrize("wrong", [{"address": "192.0.2.1"}, {"days": -1}, {}], ids=["name", "expired", "issuer"])
-async def test_a_backend_that_presents_a_wrong_certificate_for_a_while(
-    blob_settings: Settings, wrong: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    right, other = certificate(tmp_path, "right"), certificate(tmp_path, "wrong", **wrong)
-    trusted = tmp_path / "trusted.pem"
-    # The issuer is trusted but in the last case: then it is the name or the date that is wrong.
-    trusted.write_bytes(right.read_bytes() + (other.read_bytes() if wrong else b""))
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(right)
-    monkeypatch.setattr(state_bot, "create_storage", lambda given: verifying(given, trusted))
-    async with rig(blob_settings, monkeypatch, tls) as running:
-        await outlive(running.talk(), presenting(tls, other, right, running), "certificate", 503)
+        presented.tls.load_cert_chain(presented.right)
 
 
 @on_services
-async def test_a_backend_with_a_certificate_that_nobody_vouches_for_is_told_nothing(
-    settings: Settings, elsewhere: str, tmp_path: Path
+@pytest.mark.usefixtures("elsewhere")
+async def test_a_backend_that_presents_a_wrong_certificate_for_a_while_is_told_nothing(
+    settings: Settings, presented: Presented, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(certificate(tmp_path, "of-nobody"))
-    async with Proxy.before(service_of(settings) or "", tls) as impostor:
-        there = through(settings, impostor.url.replace("127.0.0.1", elsewhere))
-        async with aclosing(create_storage(there)) as storage:
-            with pytest.raises(StorageUnavailable, match="CERTIFICATE_VERIFY_FAILED"):
-                await storage.open()
-        assert impostor.seen == []
+    trusting = replace(settings, allow_unauthenticated=True)  # the channel is elsewhere too
+    async with rig(trusting, monkeypatch, presented.tls, ELSEWHERE) as running:
+        wrong = presenting_the_wrong_one(presented, running.remote)
+        await outlive(running.talk(), wrong, "certificate", 503)
 
 
 @pytest.mark.memory
-async def test_a_channel_with_a_certificate_that_nobody_vouches_for_is_told_nothing(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.usefixtures("elsewhere")
+async def test_a_channel_that_presents_a_wrong_certificate_for_a_while_is_told_nothing(
+    presented: Presented, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(certificate(tmp_path, "of-nobody"))
-    memory = Settings(state_storage="memory")
-    async with rig(memory, monkeypatch) as running, Proxy.before(running.to_channel.url, tls) as impostor:
-        talk = running.talk()
-        message = {**talk.message(BOTH), "serviceUrl": impostor.url}
-        assert (await talk.deliver(message)).status == 502
+    memory = Settings(state_storage="memory", allow_unauthenticated=True)
+    async with rig(memory, monkeypatch) as running, Proxy.before(running.to_channel.url, presented.tls) as over_tls:
+        running.channel.service_url = over_tls.url.replace("127.0.0.1", ELSEWHERE)
+        wrong = presenting_the_wrong_one(presented, over_tls)
+        await outlive(running.talk(), wrong, "certificate of the channel", 502)
+
+
+@on_services
+@pytest.mark.usefixtures("elsewhere")
+async def test_a_backend_with_a_certificate_that_nobody_vouches_for_stops_the_start_and_is_told_nothing(
+    settings: Settings, tmp_path: Path
+) -> None:
+    tls = server_tls(certificate(tmp_path, "of-nobody", host=ELSEWHERE))
+    async with Proxy.before(service_of(settings) or "", tls) as impostor:
+        there = through(settings, impostor.url.replace("127.0.0.1", ELSEWHERE))
+        async with aclosing(create_storage(there)) as storage:
+            with pytest.raises(StorageUnavailable, match="CERTIFICATE_VERIFY_FAILED"):
+                await storage.open()
         assert impostor.seen == []

@@ -177,6 +177,14 @@ async def test_channel_data_may_be_as_deep_as_any_card_and_not_deeper(local: Cha
     assert (await local.post(body)).status == status
 
 
+@pytest.mark.parametrize("name", ["channelData", "entities", "membersAdded", "unknown"])
+@pytest.mark.parametrize(("count", "status"), [(40_000, 201), (50_001, 400)])
+async def test_an_activity_may_have_more_values_than_any_card_and_not_a_megabyte_of_them(
+    local: Channel, name: str, count: int, status: int
+) -> None:
+    assert (await local.post(local.body(**{name: [{}] * count}))).status == status
+
+
 @pytest.mark.parametrize(
     "kind", ["foo", "typing", "endOfConversation", "messageReaction", "conversationUpdate", "event"]
 )

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer, unused_port
 
 from app import create_app, serve
+from bots import readiness
+from bots.readiness import Readiness
 from config import ConfigError, Settings
 from storage import StorageUnavailable
 from storage.blob import BlobStorage
 from storage.cosmos import CosmosStorage
+from storage.memory import MemoryStorage
 from tests.unit.http_channel import Channel
 
 
@@ -27,11 +31,57 @@ async def test_while_the_storage_is_away_the_process_lives_and_is_not_ready(
     async def fail() -> None:
         raise StorageUnavailable("the service is away")
 
-    monkeypatch.setattr(local.storage, "ping", fail)
-    assert (await local.client.get("/readyz")).status == 503
-    assert (await local.client.get("/healthz")).status == 200
-    monkeypatch.undo()
+    monkeypatch.setattr(readiness, "GOOD_FOR", 0.0)
+    with monkeypatch.context() as away:
+        away.setattr(local.storage, "ping", fail)
+        assert (await local.client.get("/readyz")).status == 503
+        assert (await local.client.get("/healthz")).status == 200
     assert (await local.client.get("/readyz")).status == 200
+
+
+class Asked(MemoryStorage):
+    """Counts how often it is asked whether it answers."""
+
+    def __init__(self, *answers: StorageUnavailable | None) -> None:
+        super().__init__()
+        self.answers = list(answers)
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+
+    async def ping(self) -> None:
+        answer = self.answers.pop(0)
+        await self.may_answer.wait()
+        if answer:
+            raise answer
+
+
+async def test_however_many_ask_whether_the_process_is_ready_the_storage_is_asked_once() -> None:
+    storage = Asked(None)
+    storage.may_answer.clear()
+    ready = Readiness(storage)
+    asking = [asyncio.create_task(ready.failure()) for _ in range(50)]
+    await asyncio.sleep(0)
+    asking.pop(0).cancel()  # who leaves does not take the answer away from the others
+    storage.may_answer.set()
+    assert await asyncio.gather(*asking) == [None] * 49
+
+
+async def test_what_the_storage_answers_is_good_for_a_second() -> None:
+    now = 0.0
+    ready = Readiness(Asked(StorageUnavailable("away"), None), lambda: now)
+    assert str(await ready.failure()) == "away"
+    now = 0.9
+    assert str(await ready.failure()) == "away"
+    now = 1.0
+    assert await ready.failure() is None
+
+
+async def test_readiness_asked_for_over_and_over_costs_the_storage_one_question(
+    local: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Asked(None)
+    monkeypatch.setattr(local.storage, "ping", asked.ping)
+    assert [(await local.client.get("/readyz")).status for _ in range(20)] == [200] * 20
 
 
 KEY = "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"

@@ -24,6 +24,7 @@ ERRORS = {
     "not HTTP": not_http(),
     "not HTTP, as newer SDKs wrap it": ServiceResponseError(str(not_http()), error=not_http()),
     "an address that cannot be used": aiohttp.InvalidURL(ADDRESS),
+    "a proxy's address without http://": ServiceRequestError("ada:pass-word@proxy.example:3128"),
     "a proxy's page": HttpResponseError(message=f"The page {ADDRESS} could not be had."),
     "a proxy's page with the path alone": HttpResponseError(message=f"Cannot GET /state?{SAS}"),
     "an address that was quoted": ServiceRequestError(f"no route to %2Fstate%3F{SAS.replace('=', '%3D')} today"),
