@@ -39,7 +39,7 @@ class Proxies:
         found = self._found.get(url.scheme)
         if not found or urllib.request.proxy_bypass(url.host or ""):
             return _DIRECT
-        proxy = URL(found)
+        proxy = URL(found if "://" in found else f"http://{found}")  # as curl and requests read it
         known = b64encode(f"{proxy.user}:{proxy.password or ''}".encode()).decode()
         who = {"Proxy-Authorization": f"Basic {known}"} if proxy.user else {}
         proxy = proxy.with_user(None)

@@ -91,24 +91,6 @@ class ReplySender(AsyncHTTPSender[Any, Any]):
         except (ClientError, AllConnectionsBusyError, HostSilentError, OSError, ValueError) as error:
             raise ClientRequestError(f"{type(error).__name__}: {error}", error) from error
 
-<<<<<<< HEAD
-=======
-    def _way(self, url: URL, headers: Mapping[str, str]) -> dict[str, Any]:
-        """Return the headers, and the environment's proxy if there is one for `url`.
-
-        aiohttp's own `trust_env` reads ~/.netrc for each request, and fails where that has a password for the host.
-        """
-        found = self._proxies.get(url.scheme)
-        if not found or urllib.request.proxy_bypass(url.host or ""):
-            return {"headers": headers}
-        proxy = URL(found if "://" in found else f"http://{found}")  # as curl and requests read it
-        known = b64encode(f"{proxy.user}:{proxy.password or ''}".encode()).decode()
-        who = {"Proxy-Authorization": f"Basic {known}"} if proxy.user else {}
-        if url.scheme == "https":  # a tunnel: what is in it is not for the proxy, and the other way round
-            return {"headers": headers, "proxy": proxy.with_user(None), "proxy_headers": who}
-        return {"headers": {**headers, **who}, "proxy": proxy.with_user(None)}
-
->>>>>>> s4-r5
 
 class Answer(NamedTuple):
     """What a channel answered, read to its end; of `headers` the names are without case."""

@@ -340,7 +340,7 @@ async def test_a_value_that_cannot_be_stored_is_the_bots_bug_and_nothing_is_stor
     assert await bench.storage.states() == {}
 
 
-@pytest.mark.parametrize("moment", range(UNTIL_ALONE))  # load, save, and where there are no transactions a second save
+@pytest.mark.parametrize("moment", range(3))  # load, save, and where there are no transactions a second save
 async def test_a_turn_cancelled_at_any_operation_leaves_nothing_half_done_and_the_queue_free(
     bench: Bench, moment: int
 ) -> None:
@@ -430,7 +430,7 @@ async def test_a_turn_waits_for_what_is_done_after_the_one_before_and_does_not_r
 
 async def test_what_is_done_after_a_turn_is_left_to_the_next_one_where_that_waits_already(bench: Bench) -> None:
     bot = InProcess(bench.storage, obedient)
-    await asyncio.gather(*(bot.run(bench.message("user conversation")) for _ in range(UNTIL_ALONE)))
+    await asyncio.gather(*(bot.run(bench.message("user conversation")) for _ in range(3)))
     await bot.turns.aclose()
     saves = [call for call in bench.storage.calls if call.operation == "save"]
     assert len(saves) == (3 if bench.storage.transactional else 3 * 2 + 1)
