@@ -9,6 +9,8 @@ import re
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
+from tests.tunnels import pump, served
+
 USER, PASSWORD = "ada", "the-password-of-the-proxy"
 _KNOWN = f"Proxy-Authorization: Basic {base64.b64encode(f'{USER}:{PASSWORD}'.encode()).decode()}\r\n".encode()
 _WHO = re.compile(rb"(?i)Proxy-Authorization: [^\r]*\r\n")
@@ -50,11 +52,11 @@ class ForwardProxy:
                 if service is None:
                     replies, service = await asyncio.open_connection(url.hostname, url.port)
                     stack.callback(service.close)
-                    back = asyncio.create_task(_pump(replies, answers))
+                    back = asyncio.create_task(pump(replies, answers))
                     stack.push_async_callback(_stop, back)
                 if method == "CONNECT":
                     answers.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-                    await _pump(client, service)
+                    await pump(client, service)
                     return
                 path = url.path + (f"?{url.query}" if url.query else "")
                 service.write(_WHO.sub(b"", head.replace(target.encode(), path.encode(), 1)))
@@ -65,23 +67,9 @@ class ForwardProxy:
 @contextlib.asynccontextmanager
 async def forward_proxy() -> AsyncIterator[ForwardProxy]:
     """Run one until the block ends."""
-    proxy, connections = ForwardProxy(), set[asyncio.Task[None]]()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        connections.add(task)
-        await proxy.serve(reader, writer)
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    proxy.port = server.sockets[0].getsockname()[1]
-    try:
+    proxy = ForwardProxy()
+    async with served(proxy.serve) as proxy.port:
         yield proxy
-    finally:
-        server.close()
-        for connection in connections:
-            connection.cancel()
-        await asyncio.gather(*connections, return_exceptions=True)
 
 
 async def _head(client: asyncio.StreamReader) -> bytes:
@@ -89,13 +77,6 @@ async def _head(client: asyncio.StreamReader) -> bytes:
         return await client.readuntil(b"\r\n\r\n")
     except (asyncio.IncompleteReadError, ConnectionError):
         return b""
-
-
-async def _pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(ConnectionError):
-        while data := await source.read(65_536):
-            target.write(data)
-            await target.drain()
 
 
 async def _stop(task: asyncio.Task[None]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,18 +26,14 @@ class Tunnels:
 async def tunnels(port: int, *hosts: str) -> AsyncIterator[Tunnels]:
     """Run a proxy until the block ends; its tunnels are to `hosts`, port 443, which are all at `port` here."""
     found = Tunnels()
-    running: set[asyncio.Task[Any]] = set()
 
     async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        running.add(task)
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         found.asked.append(head)
         assert head.startswith(tuple(f"CONNECT {host}:443 " for host in hosts)), head
         writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
-        pumps = [asyncio.create_task(_pump(reader, far_writer)), asyncio.create_task(_pump(far_reader, writer))]
+        pumps = [asyncio.create_task(pump(reader, far_writer)), asyncio.create_task(pump(far_reader, writer))]
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -45,18 +41,34 @@ async def tunnels(port: int, *hosts: str) -> AsyncIterator[Tunnels]:
             far_writer.transport.abort()
             await asyncio.wait(pumps)
 
-    proxy = await asyncio.start_server(connect, "127.0.0.1", 0)
-    found.address = f"127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
-    try:
+    async with served(connect) as port_of_proxy:
+        found.address = f"127.0.0.1:{port_of_proxy}"
         yield found
+
+
+@contextlib.asynccontextmanager
+async def served(handle: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> AsyncIterator[int]:
+    """Handle connections until the block ends, at the port that it gets."""
+    running: set[asyncio.Task[Any]] = set()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        running.add(task)
+        await handle(reader, writer)
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
     finally:
-        proxy.close()
+        server.close()
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Hand on all bytes until one side closes."""
     with contextlib.suppress(ConnectionError):
         while data := await reader.read(65536):
             writer.write(data)

@@ -181,6 +181,9 @@ async def test_a_conversation_that_comes_back_from_another_replica_is_loaded_aga
     assert (await bench.storage.states())[C]["count"] == expected
 
 
+SOLD_OUT = [*["restock"] * UNTIL_ALONE, *["buy"] * UNTIL_ALONE]
+
+
 async def buying(context: TurnContext, conversation: ConversationState, _user: UserState) -> None:
     """Sell what there is: "restock" brings one, "buy" takes it, and raises where there is none."""
     stock = conversation.create_property("stock")
@@ -195,7 +198,7 @@ async def test_an_error_about_what_another_replica_has_changed_since_is_not_told
     bench: Bench,
 ) -> None:
     replica, other = await bench.of(buying), await bench.of(buying)
-    for text in ("restock", "restock", "buy", "buy"):
+    for text in SOLD_OUT:
         assert await replica.status(bench.message(text)) == 201
     assert await other.status(bench.message("restock")) == 201
     bench.connector.sent.clear()
@@ -205,7 +208,7 @@ async def test_an_error_about_what_another_replica_has_changed_since_is_not_told
 
 async def test_an_error_about_what_another_replica_has_handled_is_not_told_and_the_ledger_answers(bench: Bench) -> None:
     replica, other = await bench.of(buying), await bench.of(buying)
-    for text in ("restock", "restock", "buy", "buy"):
+    for text in SOLD_OUT:
         assert await replica.status(bench.message(text)) == 201
     message = bench.message("buy")
     assert await other.status(bench.message("restock")) == 201
@@ -217,7 +220,7 @@ async def test_an_error_about_what_another_replica_has_handled_is_not_told_and_t
 
 async def test_an_error_is_told_once_where_the_conversation_is_still_as_it_was_left(bench: Bench) -> None:
     replica = await bench.of(buying)
-    for text in ("restock", "restock", "buy", "buy"):
+    for text in SOLD_OUT:
         assert await replica.status(bench.message(text)) == 201
     bench.storage.calls.clear()
     bench.connector.sent.clear()
@@ -230,7 +233,7 @@ async def test_an_error_is_not_told_while_nobody_can_say_whether_the_conversatio
     bench: Bench,
 ) -> None:
     replica = await bench.of(buying)
-    for text in ("restock", "restock", "buy", "buy"):
+    for text in SOLD_OUT:
         assert await replica.status(bench.message(text)) == 201
     bench.connector.sent.clear()
 
@@ -268,7 +271,7 @@ async def test_a_user_document_that_moved_in_another_conversation_is_loaded_twic
 
 async def test_so_it_is_where_the_conversation_was_not_to_be_loaded(bench: Bench) -> None:
     replica = await bench.of(obedient)
-    for conversation in ("c1", "c1", "c1", "c2"):
+    for conversation in (*["c1"] * UNTIL_ALONE, "c2"):
         message = bench.message("user conversation", conversation={"id": conversation})
         assert await replica.status(message) == 201
         await bench.settled(replica)
