@@ -15,6 +15,7 @@ from botbuilder.core import Bot
 
 from bots import StateManagementBot
 from bots.adapter import create_adapter
+from bots.azure_monitor import tell_azure_monitor
 from bots.connector.pool import ConnectorPool
 from bots.credentials import BotCredentialsFactory, BotIdentity
 from bots.endpoint import MessagesEndpoint
@@ -49,7 +50,6 @@ SHUTDOWN_SECONDS = web.AppKey("shutdown_seconds", float)
 _log = logging.getLogger(__name__)
 OPEN_SECONDS = 10.0  # for the storage to answer before the process gives up
 CANNOT_START = 2  # exit code
-_TELLS_URLS = ("azure_sdk", "httpx", "httpx2", "requests", "urllib", "urllib3")  # in spans, with users' ids in them
 _STORAGE_VARIABLES = {
     "sqlite": "SQLITE_PATH",
     "blob": "BLOB_CONNECTION_STRING or BLOB_ACCOUNT_URL (with AZURE_CLIENT_ID), BLOB_CONTAINER, STORAGE_CREATE",
@@ -178,30 +178,13 @@ def _unusable_storage(settings: Settings, reason: str) -> ConfigError:
     )
 
 
-def _monitor(connection: str) -> None:
-    """Let OpenTelemetry tell Azure Monitor. Any other exporter: `opentelemetry-instrument python app.py`."""
-    try:
-        from azure.monitor.opentelemetry import configure_azure_monitor
-    except ImportError:
-        _log.warning(
-            "APPLICATIONINSIGHTS_CONNECTION_STRING is set, and nothing is told: pip install azure-monitor-opentelemetry"
-        )
-        return
-    # Not the logs: it would send the texts of exceptions, and they go where the container's output goes.
-    untold = {library: {"enabled": False} for library in _TELLS_URLS}
-    # Its own default, 5 traces a second, chooses span by span, and leaves of most turns only some.
-    configure_azure_monitor(
-        connection_string=connection, disable_logging=True, sampling_ratio=1.0, instrumentation_options=untold
-    )
-
-
 def main(bot_factory: BotFactory = StateManagementBot) -> int:
     """Start the bot from the environment, yours or the sample's; return the process's exit code."""
     try:
         settings = Settings.from_env(environment())
         set_up(settings.log_format, details=settings.log_details)
         if settings.monitor_connection:
-            _monitor(settings.monitor_connection)
+            tell_azure_monitor(settings.monitor_connection)
         asyncio.run(serve(settings, bot_factory))
     except ConfigError as error:
         print(f"state bot: {error}", file=sys.stderr)

@@ -129,8 +129,8 @@ class CosmosStorage(RemoteStorage):
             _log.warning("%s: its items are spelled otherwise, and not found: %s", self, SPELLING)
 
     async def ping(self) -> None:
-        async with self._asking("cannot be reached"):
-            await self._container.read()
+        # As a turn reads an item: the container itself may be read without the role for its items.
+        await self._item("no-document", "cannot be reached")
 
     async def _load_one(self, key: str) -> Stored | None:
         _item_id, item = await self._at(key)
@@ -147,8 +147,8 @@ class CosmosStorage(RemoteStorage):
         found = await self._item(stock_id) if stock_id else None
         return (stock_id, found) if stock_id and found and found.get("realId") == key else (item_id, item)
 
-    async def _item(self, item_id: str) -> Mapping[str, Any] | None:
-        async with self._asking("cannot be read"):
+    async def _item(self, item_id: str, failure: str = "cannot be read") -> Mapping[str, Any] | None:
+        async with self._asking(failure):
             try:
                 return await self._container.read_item(item_id, item_id)
             except CosmosHttpResponseError as error:

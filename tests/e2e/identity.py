@@ -84,10 +84,16 @@ class IdentityEndpoint:
 
 
 class RoleCheck:
-    """Stands before a service, as the service's own check of roles does: without one every request is 403."""
+    """Stands before a service, as the service's own check of roles does: without one a request is 403.
+
+    Attributes:
+        assigned: whether the role for the data is.
+        metadata: whether the role that only reads what an account and a container are is; Cosmos DB alone has it.
+    """
 
     def __init__(self, certificate: Path, private_key: Path) -> None:
         self.assigned = True
+        self.metadata = True
         self._tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self._tls.load_cert_chain(certificate, private_key)
 
@@ -98,7 +104,8 @@ class RoleCheck:
         async with ClientSession(auto_decompress=False) as session:
 
             async def answer(request: web.Request) -> web.StreamResponse:
-                return await self._passed_on(request, session, service) if self.assigned else _forbidden(request)
+                may = self.assigned if _is_about_data(request) else self.metadata
+                return await self._passed_on(request, session, service) if may else _forbidden(request)
 
             app.router.add_route("*", "/{path:.*}", answer)
             server = TestServer(app)
@@ -124,7 +131,13 @@ class RoleCheck:
                 for name, value in answer.headers.items()
                 if name not in ("Transfer-Encoding", "Content-Length")
             }
-            return web.Response(status=answer.status, headers=kept, body=await answer.read())
+            # An account of Cosmos DB says where it is, and the SDK goes on there.
+            body = (await answer.read()).replace(service.encode(), f"https://{request.host}".encode())
+            return web.Response(status=answer.status, headers=kept, body=body)
+
+
+def _is_about_data(request: web.Request) -> bool:
+    return request.path.startswith("/devstoreaccount1") or "/docs" in request.path
 
 
 def _forbidden(request: web.Request) -> web.Response:

@@ -150,7 +150,7 @@ async def test_a_bot_lives_on_the_token_it_has_then_answers_503_and_recovers_wit
 
 async def test_a_missing_role_stops_the_start_with_one_line_that_says_so(start: Start, place: Place) -> None:
     role = RoleCheck(*place.trusted)
-    role.assigned = False
+    role.assigned = role.metadata = False
     async with role.before(place.service) as url:
         with pytest.raises(BotDidNotStartError) as said:
             async with start(place.at(url)):
@@ -159,12 +159,11 @@ async def test_a_missing_role_stops_the_start_with_one_line_that_says_so(start: 
     assert "Traceback" not in str(said.value)
 
 
-@pytest.mark.blob
 async def test_a_role_that_is_taken_away_makes_the_bot_unready_until_it_is_back(
-    channel: Channel, start: Start, on_blob: Place
+    channel: Channel, start: Start, place: Place
 ) -> None:
-    role, conversation = RoleCheck(*on_blob.trusted), channel.conversation()
-    async with role.before(on_blob.service) as url, start(Place(on_blob.at(url), url, on_blob.trusted).local) as bot:
+    role, conversation = RoleCheck(*place.trusted), channel.conversation()
+    async with role.before(place.service) as url, start(Place(place.at(url), url, place.trusted).local) as bot:
         await conversation.say("hi", "u1", bot.url)
         role.assigned = False
         assert (await delivered(channel, conversation, "Ada", bot)).status == 503
