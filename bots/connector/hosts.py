@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from typing import Final
 
 from bots.turn.deadline import time_to_reply
@@ -50,7 +50,7 @@ class Host:
         Raises `AllConnectionsBusyError` where none gets free while the delivery has time.
         """
         try:
-            async with time_to_reply():
+            async with time_to_reply() if self._connections.locked() else nullcontext():
                 await self._connections.acquire()
         except TimeoutError as error:
             raise AllConnectionsBusyError(f"{CONNECTIONS} replies are waiting for its answer") from error

@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from bots.turn.snapshot import Redelivered
 
 
+def is_untidy(turn: Committed) -> bool:
+    """Whether `tidy` has anything to do."""
+    view = turn.snapshot.view
+    notes = (held.note for held in (*turn.written.values(), *view.held.values()))
+    return bool(view.due) or any(notes) or _surplus(turn) > 0
+
+
 async def tidy(turn: Committed) -> None:
     """Remove the undo notes that this turn left or found, and old entries of `seen` where they are too many; write
     again what this turn only used and what would expire otherwise.
@@ -101,7 +108,7 @@ async def _forget_seen(turn: Committed) -> None:
     """
     conversation, limits = turn.conversation, turn.runtime.limits
     oldest = [key for key in conversation.seen if key not in (conversation.last or ())]
-    surplus = len(conversation.seen) - limits.seen
+    surplus = _surplus(turn)
     if surplus <= 0 or not oldest:
         return
     leaving = oldest[: surplus + limits.seen // 2]
@@ -115,6 +122,10 @@ async def _forget_seen(turn: Committed) -> None:
         seen = {key: tag for key, tag in conversation.seen.items() if key not in held}
         smaller = build_conversation(dataclasses.replace(conversation, seen=seen))
         await _try(turn.store, {turn.conversation_key: Write(smaller, conversation.expect)})
+
+
+def _surplus(turn: Committed) -> int:
+    return len(turn.conversation.seen) - turn.runtime.limits.seen
 
 
 def _decides(own_key: str, conversation: Conversation, key: str, held: Held) -> bool:

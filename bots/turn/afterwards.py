@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from bots.turn.errors import TryAgain
-from bots.turn.protocol import Committed, tidy
+from bots.turn.protocol import Committed, is_untidy, tidy
 from storage.errors import StorageError
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ class Afterwards:
 
     def tidy(self, turn: Committed) -> None:
         """Tidy up behind a turn, unless the next one already waits: that one would lose, and tidies in passing."""
+        if not is_untidy(turn):
+            return
         task = asyncio.create_task(self._tidy(turn))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

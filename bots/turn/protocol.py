@@ -71,7 +71,7 @@ visits every schedule of small cases.
 
 from __future__ import annotations
 
-from bots.turn.aftercare import mark_delivered, tidy
+from bots.turn.aftercare import is_untidy, mark_delivered, tidy
 from bots.turn.commit import commit
 from bots.turn.outcome import Aborted, Committed
 from bots.turn.runtime import Limits, Runtime
@@ -86,6 +86,7 @@ __all__ = [
     "Snapshot",
     "begin",
     "commit",
+    "is_untidy",
     "mark_delivered",
     "tidy",
 ]
