@@ -61,7 +61,7 @@ async def test_a_conversation_of_many_users_at_one_process_has_no_conflict_with_
     told: list[TurnEvent] = []
     bot = InProcess(bench.storage, logic, observer=told.append)
     for number in range(2 * (Limits().seen + 2)):
-        await bot.run(bench.message() | {"from": {"id": f"u{number // 2}"}})
+        await bot.run(bench.message("hi", **{"from": {"id": f"u{number // 2}"}}))
         await bot.turns.aclose()
     assert "conflict" not in {event.what for event in told}
 
