@@ -6,11 +6,12 @@ VENV := .venv
 NEWEST := .venv-newest
 CHECKERS := .venv-infra
 PEERS := .venv-bench
+AUDIT := .venv-audit
 MINUTES := 3
 SIDE_BY_SIDE := --numprocesses 2 --dist loadfile
 PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help run chat test test-newest fuzz soak lock lint emulators demo-restart demo-scale-out bench bench-curves clean
+.PHONY: help run chat test test-newest fuzz soak lock audit lint emulators demo-restart demo-scale-out bench bench-curves clean
 
 help:
 	@echo "make run            the bot, and a page to talk to it: http://localhost:3978/"
@@ -21,6 +22,7 @@ help:
 	@echo "make soak           an hour's worth of turns, three replicas, trouble all the way"
 	@echo "make lint           ruff and mypy"
 	@echo "make lock           the newest versions that the requirements allow, with hashes"
+	@echo "make audit          known vulnerabilities of the pinned packages, from PyPI"
 	@echo "make emulators      Azurite and a Cosmos DB server in the foreground, without Docker"
 	@echo "make demo-restart   watch the bot survive kill -9"
 	@echo "make bench          turns a second, beside the stock SDK, its successor and a bare handler"
@@ -67,7 +69,7 @@ bench-curves: $(VENV)/.dev $(PEERS)/.dev
 	@$(VENV)/bin/python -m demos.bench.curves --peers $(PEERS)/bin/python $(ARGS)
 
 clean:
-	rm -rf $(VENV) $(NEWEST) $(CHECKERS) $(PEERS) infra/local/node_modules tests/clients/node_modules
+	rm -rf $(VENV) $(NEWEST) $(CHECKERS) $(PEERS) $(AUDIT) infra/local/node_modules tests/clients/node_modules
 
 # Of each requirements file, the versions that were tested; `make lock` takes the newest allowed. The image's additions come
 # last: they are installed together with requirements.lock, and take its versions where both have one.
@@ -82,6 +84,13 @@ lock: $(VENV)/.dev
 			--no-annotate --no-emit-index-url --no-emit-find-links $$file.txt -o $$file.lock.new || exit 1; \
 		echo "# $$what with the hashes of their files: made by \`make lock\` from $$file.txt." \
 			| cat - $$file.lock.new > $$file.lock; rm $$file.lock.new; done
+
+# Strict: otherwise "No known vulnerabilities found" is also said of packages that could not be looked up.
+audit: | $(AUDIT)/bin/python
+	$(AUDIT)/bin/python $(PIP) "pip-audit>=2.9,<3"
+	@for lock in requirements requirements-dev infra/requirements-azure; do \
+		$(AUDIT)/bin/pip-audit --strict --disable-pip --require-hashes -r $$lock.lock || failed=1; \
+	done; exit $${failed:-0}
 
 $(VENV)/.run: requirements.lock | $(VENV)/bin/python
 	$(VENV)/bin/python $(PIP) --require-hashes -r $<

@@ -18,6 +18,7 @@ from bots.adapter import create_adapter
 from bots.azure_monitor import tell_azure_monitor
 from bots.connector.pool import ConnectorPool
 from bots.credentials import BotCredentialsFactory, BotIdentity
+from bots.ending import Ending
 from bots.endpoint import MessagesEndpoint
 from bots.header_deadline import HeaderDeadline, connections_allowed
 from bots.local_only import local_only
@@ -46,7 +47,7 @@ SERVER_OPTIONS: dict[str, Any] = {
 }
 BACKLOG = 128  # connections that wait to be accepted
 LISTENS = web.AppKey[Callable[[str], None]]("listens")  # wants to know the URL, in development
-SHUTDOWN_SECONDS = web.AppKey("shutdown_seconds", float)
+ENDING = web.AppKey("ending", Ending)
 _log = logging.getLogger(__name__)
 OPEN_SECONDS = 10.0  # for the storage to answer before the process gives up
 CANNOT_START = 2  # exit code
@@ -90,7 +91,8 @@ def create_app(settings: Settings, bot_factory: BotFactory = StateManagementBot)
     app[STORAGE] = storage
     app[TURNS] = turns
     app[HEADS] = heads
-    app[SHUTDOWN_SECONDS] = settings.shutdown_timeout
+    app[ENDING] = Ending(settings.shutdown_timeout)
+    app.on_shutdown.append(app[ENDING].begin)
     app.cleanup_ctx.append(_opened)
     app.on_cleanup.append(lambda _app: connectors.aclose())
     app.on_cleanup.append(lambda _app: credentials.aclose())
@@ -123,7 +125,7 @@ async def _opened(app: web.Application) -> AsyncIterator[None]:
             yield
         finally:
             with suppress(TimeoutError):  # what is done after the replies need not happen
-                async with asyncio.timeout(app[SHUTDOWN_SECONDS]):
+                async with asyncio.timeout_at(app[ENDING].by):
                     await app[TURNS].aclose()
 
 
@@ -140,7 +142,8 @@ async def serve(settings: Settings, bot_factory: BotFactory = StateManagementBot
         app = create_app(settings, bot_factory)
     except ValueError as error:  # its text may hold a secret: an SDK repeats what it cannot parse
         raise _unusable_storage(settings, "its SDK cannot use the settings") from error
-    runner = web.AppRunner(app, shutdown_timeout=settings.shutdown_timeout, **SERVER_OPTIONS)
+    # Half: aiohttp waits for the turns twice as long as it is told, the second time after it gave up reading bodies.
+    runner = web.AppRunner(app, shutdown_timeout=settings.shutdown_timeout / 2, **SERVER_OPTIONS)
     stop = asyncio.Event()
     listening: asyncio.Server | None = None
     asyncio.get_running_loop().set_exception_handler(LoopErrors())

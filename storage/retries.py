@@ -11,7 +11,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
+import time
 from collections.abc import Awaitable, Callable
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import Final, TypeVar
 
 T = TypeVar("T")
@@ -20,6 +23,19 @@ ATTEMPTS: Final = 3  # of one operation
 LONGEST_PAUSE: Final = 0.2  # seconds before the second attempt, doubled before the third
 ROOM: Final = 10.0  # retries that a budget holds
 EARNED: Final = 0.1  # retries that a success adds to it
+
+
+def seconds_asked(retry_after: str) -> float:
+    """Return the seconds that the header asks for, itself or by a date (RFC 9110, 10.2.3); 0 where it is neither."""
+    try:
+        return max(0.0, float(retry_after))
+    except ValueError:
+        pass
+    try:
+        moment = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return 0.0
+    return max(0.0, moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() - time.time())
 
 
 class Budget:

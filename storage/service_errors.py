@@ -9,6 +9,7 @@ from aiohttp import ClientError, ClientResponseError
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 
 from storage.addresses import without_secrets
+from storage.retries import seconds_asked
 
 TOO_MANY_REQUESTS: Final = 429
 # Request timeout, Cosmos DB's "retry with", and what a service or a gateway before it says of itself.
@@ -67,9 +68,9 @@ def retry_after(error: BaseException | None) -> float | None:
 
 def _asked(headers: Mapping[str, str] | None) -> float:
     """https://learn.microsoft.com/azure/architecture/best-practices/retry-service-specific; 0 where it says nothing."""
-    for name, unit in ("x-ms-retry-after-ms", 0.001), ("retry-after-ms", 0.001), ("Retry-After", 1.0):
+    for name in ("x-ms-retry-after-ms", "retry-after-ms"):
         try:
-            return max(0.0, float((headers or {})[name]) * unit)
-        except (KeyError, ValueError):  # or the date that Retry-After may also be, which neither service sends
+            return max(0.0, float((headers or {})[name]) / 1000)
+        except (KeyError, ValueError):
             continue
-    return 0.0
+    return seconds_asked((headers or {}).get("Retry-After", ""))

@@ -20,7 +20,7 @@ from yarl import URL
 
 from bots.connector.hosts import AllConnectionsBusyError, Hosts, HostSilentError
 from storage.proxies import Proxies
-from storage.retries import retried
+from storage.retries import retried, seconds_asked
 
 KEPT_ALIVE: Final = 30.0  # seconds that an idle connection is kept
 _PASSING: Final = (408, 429, 500, 502, 503, 504)
@@ -140,6 +140,5 @@ def _retry_after(error: Exception) -> float | None:
     Not one that takes long: a slow channel would show it twice, every time.
     """
     if isinstance(error, _PassingError):
-        asked = error.answer.headers.get("Retry-After", "")
-        return float(asked) if asked.isdecimal() else 0.0
+        return seconds_asked(error.answer.headers.get("Retry-After", ""))
     return 0.0 if isinstance(error, ClientError) else None

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from email.utils import formatdate
 from typing import Any
 
 import pytest
@@ -149,8 +150,9 @@ async def test_a_reply_that_meets_a_passing_failure_is_sent_again(post: Post, st
         assert len(recovering.seen) == 2
 
 
-async def test_a_channel_that_asks_for_more_time_than_there_is_is_left_alone(post: Post) -> None:
-    async with channel(failing(429, **{"Retry-After": "30"})) as throttling:
+@pytest.mark.parametrize("asked", ["30", formatdate(time.time() + 86_400, usegmt=True)], ids=["seconds", "date"])
+async def test_a_channel_that_asks_for_more_time_than_there_is_is_left_alone(post: Post, asked: str) -> None:
+    async with channel(failing(429, **{"Retry-After": asked})) as throttling:
         began = time.monotonic()
         assert await post(throttling.url) == 502
         assert time.monotonic() - began < 0.8

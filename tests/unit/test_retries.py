@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from email.utils import formatdate
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from azure.core.exceptions import (
 )
 
 from storage.errors import StorageConflict
-from storage.retries import ATTEMPTS, ROOM, Budget, retried
+from storage.retries import ATTEMPTS, ROOM, Budget, retried, seconds_asked
 from storage.service_errors import retry_after
 
 
@@ -137,3 +138,16 @@ def answered(status: int, **headers: str) -> HttpResponseError:
 )
 def test_what_may_be_sent_again_and_when(error: Exception | None, seconds: float | None) -> None:
     assert retry_after(error) == seconds
+
+
+@pytest.mark.parametrize("zone", ["GMT", "-0000", "+0000"])
+def test_the_moment_that_a_service_wants_to_be_left_alone_until_is_that_many_seconds_away(zone: str) -> None:
+    moment = formatdate(time.time() + 100).replace("-0000", zone)
+    assert 95 < seconds_asked(moment) <= 100
+
+
+@pytest.mark.parametrize(
+    "text", ["", "soon", "nan", "-1", "Fri, 31 Dec 1999 23:59:59 GMT", "Fri, 99 Dec 2099 99:99:99 GMT"]
+)
+def test_what_is_neither_a_number_nor_a_moment_to_come_asks_for_nothing(text: str) -> None:
+    assert seconds_asked(text) == 0
