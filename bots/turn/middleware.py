@@ -144,7 +144,7 @@ class TurnTransaction(Middleware):
                     self._recent.keep(turn)
                 return turn, replies
             lost += 1
-            self._recent.drop(conversation)
+            self._recent.doubt(conversation)
             _log.info("attempt %d of a turn lost: %s", lost, turn.reason)
             self._tell("conflict", scene, attempt=lost, reason=turn.reason)
             if lost == ATTEMPTS:

@@ -1,11 +1,13 @@
 """Conversations as this process left them, so that their next turns need not load them.
 
-A conversation's turns mostly come to one process. Where another one has written since, the turn loses, loads and runs
-again; so the process has to see first that it is alone with the conversation.
+Where another process has written since, the turn loses, loads and runs again, which costs more than a load saves. So a
+process has to have had a few turns of the conversation in a row; and once one of its conversations turns out to have
+been another process's in between, it takes it that a balancer spreads them, and loads all of them for some time.
 """
 
 from __future__ import annotations
 
+import math
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -22,7 +24,7 @@ LARGEST: Final = 16_384  # characters of what a conversation keeps: so all toget
 
 class _Left(NamedTuple):
     etag: str | None
-    conversation: Conversation | None  # None: not alone with it yet, as far as is known
+    conversation: Conversation | None  # None: it is to be loaded all the same
     at: float
     row: int
 
@@ -33,24 +35,38 @@ class Recent:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._left: Remembered[str, _Left] = Remembered(ROOM)
+        self._shared = -math.inf  # when a conversation was found to have been another process's too
 
     def of(self, key: str) -> Conversation | None:
         """The conversation `key`, if it is probably still as this process left it."""
         left = self._left.get(key)
-        return left.conversation if left and self._is_fresh(left) else None
+        if left is None or not self._is_fresh(left):
+            return None
+        return None if self._runtime.monotonic() - self._shared < self._runtime.limits.shared else left.conversation
 
     def keep(self, turn: Committed) -> None:
         """Remember what a turn has committed."""
-        key, limits, before = turn.conversation_key, self._runtime.limits, self._left.get(turn.conversation_key)
-        row = before.row + 1 if before and before.etag == turn.snapshot.view.own.etag else 1
-        stays = len(turn.conversation.seen) <= limits.seen  # otherwise `tidy` is going to write it
-        left = turn.conversation if row >= limits.alone_after and stays and _is_small(turn.conversation) else None
-        self._left[key] = _Left(turn.conversation.etag, left, self._runtime.monotonic(), row)
+        key, conversation, limits = turn.conversation_key, turn.conversation, self._runtime.limits
+        before, now = self._left.pop(key, None), self._runtime.monotonic()
+        row = 1
+        if before and before.etag == turn.snapshot.view.own.etag:
+            row += before.row
+        elif before:
+            self._shared = now
+        if len(conversation.seen) > limits.seen:
+            return  # `tidy` is going to write it
+        left = conversation if row >= limits.alone_after and _is_small(conversation) else None
+        self._left[key] = _Left(conversation.etag, left, now, row)
         while not self._is_fresh(next(iter(self._left.values()))):
             self._left.popitem(last=False)
 
+    def doubt(self, key: str) -> None:
+        """Have the next attempt of the conversation load it; `keep` then finds out whose it was."""
+        if left := self._left.get(key):
+            self._left[key] = left._replace(conversation=None)
+
     def drop(self, key: str) -> None:
-        """Have the next turn of the conversation load it."""
+        """Forget the conversation: it may have been written in another way than by a turn's commit."""
         self._left.pop(key, None)
 
     def _is_fresh(self, left: _Left) -> bool:

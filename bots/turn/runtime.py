@@ -33,9 +33,8 @@ class Limits:
         replies: bytes of replies that a conversation's document keeps, the newest first. An activity whose
             replies did not fit is still known, but delivered again after a crash it finds them gone.
         recent: how long a conversation is taken to be as this process left it, unless its next commit says otherwise.
-        alone_after: commits of this process to a conversation, none of another's between, before it is taken so. Of
-            two replicas that a balancer chooses from by chance, one is wrong in a turn of 256 then; a wrong guess costs
-            a write and an attempt, a right one saves a read.
+        alone_after: commits of this process to a conversation, none of another's between, before it is taken so.
+        shared: how long none is taken so after one was found to have been another process's too.
         seen: tags of other documents kept in a conversation's document before the oldest are let go.
     """
 
@@ -51,7 +50,8 @@ class Limits:
     activities: int = 50_000
     replies: int = 262_144
     recent: float = 60.0
-    alone_after: int = 8
+    alone_after: int = 2
+    shared: float = 600.0
     seen: int = 64
 
     @property

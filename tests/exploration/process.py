@@ -28,7 +28,7 @@ from tests.exploration.turns import Turn
 
 CHANNEL = "test"
 PARTS = 2  # replies of each turn, to see that they come in order
-LIMITS = Limits(loads=6, patience=0, tries=3, alone_after=1)
+LIMITS = Limits(loads=6, patience=0, tries=3, alone_after=1, shared=0.0)
 _ANYBODY = BotIdentity(None, None, "MultiTenant", None)
 ON_TURN_ERROR = create_adapter(_ANYBODY, BotCredentialsFactory(_ANYBODY), ConnectorPool(1.0)).on_turn_error
 
