@@ -43,7 +43,7 @@ class Said:
     def assert_discreet(self, bot: BotProcess, conversation: Conversation, *secrets: str) -> None:
         everything = "\n".join([bot.start_line, bot.log, *self.answers])
         forms = [conversation.id, urllib.parse.quote(conversation.id), urllib.parse.quote(conversation.id, safe="")]
-        for private in (USER, TEXT, "4711", *forms, *secrets):
+        for private in (USER, TEXT, "4711-0815", *forms, *secrets):
             assert private not in everything, private
 
 
