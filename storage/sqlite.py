@@ -11,12 +11,11 @@ import asyncio
 import sqlite3
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final
-
-import aiosqlite
 
 from storage.base import StateStorage
 from storage.codec import dumps, loads
@@ -25,7 +24,7 @@ from storage.errors import StorageUnavailable
 from storage.expiry import NEVER, Expiry, is_due, is_over
 from storage.keys import key_of_row, row_key
 from storage.limits import Limits
-from storage.sqlite_file import KEYS_AT_ONCE, connect, remove, select, transaction, use_schema, use_wal
+from storage.sqlite_file import Connection, T, page, prepare, remove, select, transaction, use_wal
 from storage.telemetry import measured
 
 _PAGE: Final = 1000  # keys
@@ -57,30 +56,28 @@ class SqliteStorage(StateStorage):
         self._swept_to = ""
         self._path = Path(path)
         self._timeout = timeout
-        self._reader: aiosqlite.Connection | None = None
-        self._writer: aiosqlite.Connection | None = None
+        self._reader: Connection | None = None
+        self._writer: Connection | None = None
         self._writing = asyncio.Lock()
 
     def __str__(self) -> str:
         return f"SQLite file {self._path}"
 
     async def open(self) -> None:
-        async with self._errors("cannot be opened"):
-            # aiosqlite's thread outlives a failed connect and speaks to a closed loop; so fail before it starts.
-            await asyncio.to_thread(lambda: sqlite3.connect(self._path).close())
-            self._writer = await connect(self._path, self._timeout / 2)
-            await use_wal(self._writer, self._timeout)
-            await self._writer.execute("PRAGMA synchronous=FULL")
-            await self._writer.execute("PRAGMA secure_delete=ON")  # what is deleted is overwritten
-            await use_schema(self._writer, self._clock())
-            self._reader = await connect(self._path, self._timeout / 2)
+        async with self._writing:
+            with self._errors("cannot be opened"):
+                self._writer = Connection(self._path, self._timeout / 2)
+                await use_wal(self._writer, self._timeout)
+                await self._writer.run(partial(prepare, now=self._clock()))
+                self._reader = Connection(self._path, self._timeout / 2)
 
     async def aclose(self) -> None:
         async with self._writing:
-            for connection in (self._reader, self._writer):
+            connections = self._reader, self._writer
+            self._reader = self._writer = None
+            for connection in connections:
                 if connection:
                     await connection.close()
-            self._reader = self._writer = None
 
     async def ping(self) -> None:
         await self._rows([])
@@ -105,22 +102,19 @@ class SqliteStorage(StateStorage):
         texts = {key: self._text(key, write.value) for key, write in writes.items() if write.value is not None}
         etags = {key: uuid.uuid4().hex for key in texts}
         if writes:
-            await self._wait_to_write()
-            # Shielded: a cancelled caller must not leave a transaction open on the shared connection.
-            await asyncio.shield(self._commit(dict(writes), texts, etags))
+            await self._write(partial(self._save, writes=dict(writes), texts=texts, etags=etags))
         return etags
 
     async def purge(self) -> None:
         """As `StateStorage`; the journal too, unless another process reads from it all the time."""
-        await self._wait_to_write()
-        await asyncio.shield(self._purge())
+        await self._write(self._purge)
 
     async def keys(self, prefix: str = "") -> AsyncIterator[str]:
         # Each page is a read of its own: an open one would keep the bot's writes in the WAL file for as long.
-        page = await self._page("")
-        while page:
+        after = ""
+        while rows := await self._read(partial(page, after=after, most=_PAGE)):
             now = self._clock()
-            for name, written in page:
+            for name, written in rows:
                 key = key_of_row(name)
                 if key is None or not key.startswith(prefix):
                     continue
@@ -128,91 +122,85 @@ class SqliteStorage(StateStorage):
                     self.skipped.over += 1
                 else:
                     yield key
-            page = await self._page(page[-1][0])
-
-    async def _page(self, after: str) -> list[tuple[str, float]]:
-        query = "SELECT key, written FROM documents WHERE key > ? ORDER BY key LIMIT ?"
-        async with self._errors("cannot be read"):
-            rows = await _open(self._reader).execute_fetchall(query, (after, _PAGE))
-        return [(name, written) for name, written in rows]
+            after = rows[-1][0]
 
     def _text(self, key: str, value: Mapping[str, Any]) -> str:
         text = dumps(value, key)
         self._limits.check(key, value, text, len(text) + len(row_key(key).encode()) + _ROW_REST)
         return text.decode()
 
-    async def _wait_to_write(self) -> None:
+    async def _rows(self, keys: list[str]) -> list[tuple[Any, ...]]:
+        # As bytes: text that somebody edited by hand may be no UTF-8, which the codec says with the key.
+        columns = "key, CAST(value AS BLOB), etag, written"
+        return await self._read(partial(select, columns=columns, keys=keys))
+
+    async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        with self._errors("cannot be read"):
+            return await _open(self._reader).run(work)
+
+    async def _write(self, work: Callable[[sqlite3.Connection], None]) -> None:
         try:
             async with asyncio.timeout(self._timeout / 2):
                 await self._writing.acquire()
         except TimeoutError as error:
             raise StorageUnavailable(f"{self} cannot be written: earlier writes take too long") from error
+        # Shielded: the next write begins when this one is done, not when its caller is cancelled.
+        await asyncio.shield(self._write_next(work))
 
-    async def _commit(self, writes: Mapping[str, Write], texts: Mapping[str, str], etags: Mapping[str, str]) -> None:
+    async def _write_next(self, work: Callable[[sqlite3.Connection], None]) -> None:
         try:
-            async with self._errors("cannot be written"), transaction(_open(self._writer)) as connection:
-                await self._write(connection, writes, texts, etags)
+            with self._errors("cannot be written"):
+                await _open(self._writer).run(work)
         finally:
             self._writing.release()
 
-    async def _write(
+    # What follows is done in the writer's thread.
+
+    def _save(
         self,
-        connection: aiosqlite.Connection,
+        connection: sqlite3.Connection,
         writes: Mapping[str, Write],
         texts: Mapping[str, str],
         etags: Mapping[str, str],
     ) -> None:
-        now = self._clock()
-        names = {row_key(key): key for key in writes}
-        found = await select(connection, "key, etag, written", list(names))
-        current = {names[name]: tag for name, tag, at in found if not is_over(self.life(names[name]), now - at)}
-        for key, write in writes.items():
-            write.require(key, current.get(key))
-        rows = [(row_key(key), text, etags[key], now) for key, text in texts.items()]
-        await connection.executemany("INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?)", rows)
-        await remove(connection, [row_key(key) for key, write in writes.items() if write.value is None])
-        if self._expiry and now - self._swept_at >= _SWEEP_EVERY:
-            self._swept_at = now
-            await self._sweep(connection, now)
+        with transaction(connection):
+            now = self._clock()
+            names = {row_key(key): key for key in writes}
+            found = select(connection, "key, etag, written", list(names))
+            current = {names[name]: tag for name, tag, at in found if not is_over(self.life(names[name]), now - at)}
+            for key, write in writes.items():
+                write.require(key, current.get(key))
+            rows = [(row_key(key), text, etags[key], now) for key, text in texts.items()]
+            connection.executemany("INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?)", rows)
+            remove(connection, [row_key(key) for key, write in writes.items() if write.value is None])
+            if self._expiry and now - self._swept_at >= _SWEEP_EVERY:
+                self._swept_at = now
+                self._sweep(connection, now)
 
-    async def _sweep(self, connection: aiosqlite.Connection, now: float) -> None:
+    def _purge(self, connection: sqlite3.Connection) -> None:
+        self._swept_to = ""
+        with transaction(connection):
+            self._sweep(connection, self._clock())
+            while self._swept_to:
+                self._sweep(connection, self._clock())
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def _sweep(self, connection: sqlite3.Connection, now: float) -> None:
         """Remove, of the next rows in the order of keys, those whose life is over; begin again behind the last."""
-        query = "SELECT key, written FROM documents WHERE key > ? ORDER BY key LIMIT ?"
-        rows = list(await connection.execute_fetchall(query, (self._swept_to, _SWEEP_ROWS)))
+        rows = page(connection, self._swept_to, _SWEEP_ROWS)
         self._swept_to = rows[-1][0] if len(rows) == _SWEEP_ROWS else ""
         keys = ((key_of_row(name), name, now - written) for name, written in rows)
-        await remove(connection, [name for key, name, age in keys if key is not None and is_over(self.life(key), age)])
+        remove(connection, [name for key, name, age in keys if key is not None and is_over(self.life(key), age)])
 
-    async def _purge(self) -> None:
-        try:
-            async with self._errors("cannot be written"):
-                self._swept_to = ""
-                async with transaction(_open(self._writer)) as connection:
-                    await self._sweep(connection, self._clock())
-                    while self._swept_to:
-                        await self._sweep(connection, self._clock())
-                await connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
-        finally:
-            self._writing.release()
-
-    async def _rows(self, keys: list[str]) -> list[tuple[Any, ...]]:
-        # As bytes: text that somebody edited by hand may be no UTF-8, which the codec says with the key.
-        columns = "key, CAST(value AS BLOB), etag, written"
-        if len(keys) <= KEYS_AT_ONCE:
-            async with self._errors("cannot be read"):
-                return await select(_open(self._reader), columns, keys)
-        async with self._writing, self._errors("cannot be read"), transaction(_open(self._writer)) as connection:
-            return await select(connection, columns, keys)
-
-    @asynccontextmanager
-    async def _errors(self, what: str) -> AsyncIterator[None]:
+    @contextmanager
+    def _errors(self, what: str) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:
             raise StorageUnavailable(f"{self} {what}: {error}") from error
 
 
-def _open(connection: aiosqlite.Connection | None) -> aiosqlite.Connection:
+def _open(connection: Connection | None) -> Connection:
     if connection is None:
         raise StorageUnavailable("the SQLite storage is not open; use `async with` or call open()")
     return connection

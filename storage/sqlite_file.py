@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, Final, TypeVar
 
-import aiosqlite
+T = TypeVar("T")
+_Job = tuple[asyncio.Future[Any], Callable[[sqlite3.Connection], Any], sqlite3.Connection]
 
-KEYS_AT_ONCE: Final = 30_000  # in one statement; SQLite takes 32,766 parameters, where it is not built for more
+_KEYS_AT_ONCE: Final = 30_000  # in one statement; SQLite takes 32,766 parameters, where it is not built for more
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS documents (
     key     TEXT PRIMARY KEY,
@@ -22,34 +26,59 @@ CREATE TABLE IF NOT EXISTS documents (
 """
 
 
-async def connect(path: Path, patience: float) -> aiosqlite.Connection:
-    """Open the file; `patience` is how many seconds a statement waits for another process's write."""
-    return await aiosqlite.connect(path, isolation_level=None, timeout=patience)
+class Connection:
+    """A connection, and a thread in which all that is done with it is done, one thing after the other.
 
+    It is no executor's thread: to hand a function to one, and the result back, costs three times as much.
 
-async def use_schema(connection: aiosqlite.Connection, now: float) -> None:
-    """Make the table, or what it lacks, at the time `now`.
-
-    Raises `sqlite3.DatabaseError` for a database of somebody else's that has another table of its name.
+    Args:
+        path: the database file.
+        patience: how many seconds a statement waits for another process's write.
     """
-    if await _columns(connection) >= {"key", "value", "etag", "written"}:
-        return
-    async with transaction(connection):  # other processes may be about to do the same
-        await connection.execute(_SCHEMA)
-        columns = await _columns(connection)
-        if {"key", "value", "etag"} - columns:
-            raise sqlite3.DatabaseError("it holds another program's table of the name 'documents'")
-        if "written" not in columns:  # of a version without expiry: the rows' lives begin now
-            written = f"REAL NOT NULL DEFAULT {now:.3f}"
-            await connection.execute(f"ALTER TABLE documents ADD COLUMN written {written}")
+
+    def __init__(self, path: Path, patience: float) -> None:
+        self._opened = sqlite3.connect(path, isolation_level=None, timeout=patience, check_same_thread=False)
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._thread = Thread(target=_do_all, args=(self._jobs,), daemon=True)  # no process waits for it to end
+        self._thread.start()
+        weakref.finalize(self, self._jobs.put, None)  # nor is it left behind by who forgets to close
+
+    def run(self, work: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
+        """Do this in the thread, even if the caller is cancelled."""
+        future = asyncio.get_running_loop().create_future()
+        self._jobs.put((future, work, self._opened))
+        return future
+
+    async def close(self) -> None:
+        """Close it when all that was begun is done, even if the caller is cancelled, and end the thread."""
+        closed = self.run(sqlite3.Connection.close)
+        self._jobs.put(None)
+        await closed
+        self._thread.join()  # takes no time
 
 
-async def use_wal(connection: aiosqlite.Connection, patience: float) -> None:
+def _do_all(jobs: SimpleQueue[_Job | None]) -> None:
+    for future, work, connection in iter(jobs.get, None):
+        try:
+            settle, outcome = future.set_result, work(connection)
+        except BaseException as error:
+            settle, outcome = future.set_exception, error
+        with suppress(RuntimeError):  # the event loop is closed, and nobody waits
+            future.get_loop().call_soon_threadsafe(_settle, future, settle, outcome)
+        del future, work, connection, settle, outcome  # not kept until there is something else to do
+
+
+def _settle(future: asyncio.Future[Any], settle: Callable[[Any], None], outcome: Any) -> None:
+    if not future.cancelled():
+        settle(outcome)
+
+
+async def use_wal(connection: Connection, patience: float) -> None:
     """Switch the file to WAL, once and for all; while another connection does, SQLite says "locked" at once."""
     end = asyncio.get_running_loop().time() + patience
     while True:
         try:
-            await connection.execute("PRAGMA journal_mode=WAL")
+            await connection.run(lambda opened: opened.execute("PRAGMA journal_mode=WAL").fetchall())
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or asyncio.get_running_loop().time() > end:
                 raise
@@ -58,37 +87,65 @@ async def use_wal(connection: aiosqlite.Connection, patience: float) -> None:
             return
 
 
-@asynccontextmanager
-async def transaction(connection: aiosqlite.Connection) -> AsyncIterator[aiosqlite.Connection]:
-    """Write in the block, all of it or nothing."""
-    await connection.execute("BEGIN IMMEDIATE")
+def prepare(connection: sqlite3.Connection, now: float) -> None:
+    """Set what the connection that writes needs, and make the table, or what it lacks, at the time `now`.
+
+    Raises `sqlite3.DatabaseError` for a database of somebody else's that has another table of its name.
+    """
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA secure_delete=ON")  # what is deleted is overwritten
+    if _columns(connection) >= {"key", "value", "etag", "written"}:
+        return
+    with transaction(connection):  # other processes may be about to do the same
+        connection.execute(_SCHEMA)
+        columns = _columns(connection)
+        if {"key", "value", "etag"} - columns:
+            raise sqlite3.DatabaseError("it holds another program's table of the name 'documents'")
+        if "written" not in columns:  # of a version without expiry: the rows' lives begin now
+            written = f"REAL NOT NULL DEFAULT {now:.3f}"
+            connection.execute(f"ALTER TABLE documents ADD COLUMN written {written}")
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Iterator[None]:
+    """Write in the block, all of it or nothing; `DEFERRED`: read in it what was there at one moment."""
+    connection.execute(f"BEGIN {kind}")
     try:
-        yield connection
-        await connection.execute("COMMIT")
+        yield
+        connection.execute("COMMIT")
     finally:
         if connection.in_transaction:
-            await connection.execute("ROLLBACK")
+            connection.execute("ROLLBACK")
 
 
-async def select(connection: aiosqlite.Connection, columns: str, keys: list[str]) -> list[tuple[Any, ...]]:
-    """Return these columns of the rows that exist among `keys`."""
+def select(connection: sqlite3.Connection, columns: str, keys: list[str]) -> list[tuple[Any, ...]]:
+    """Return these columns of the rows that exist among `keys`, all of one moment."""
+    if len(keys) > _KEYS_AT_ONCE and not connection.in_transaction:
+        with transaction(connection, "DEFERRED"):
+            return select(connection, columns, keys)
     rows: list[tuple[Any, ...]] = []
-    for at in range(0, len(keys) or 1, KEYS_AT_ONCE):
-        chunk = keys[at : at + KEYS_AT_ONCE]
+    for at in range(0, len(keys) or 1, _KEYS_AT_ONCE):
+        chunk = keys[at : at + _KEYS_AT_ONCE]
         marks = ",".join("?" * len(chunk))
         query = f"SELECT {columns} FROM documents WHERE key IN ({marks})"  # noqa: S608 - column names, question marks
-        rows += map(tuple, await connection.execute_fetchall(query, chunk))
+        rows += connection.execute(query, chunk).fetchall()
     return rows
 
 
-async def remove(connection: aiosqlite.Connection, keys: list[str]) -> None:
+def page(connection: sqlite3.Connection, after: str, most: int) -> list[tuple[str, float]]:
+    """Return the key and the time of the next rows in the order of keys."""
+    query = "SELECT key, written FROM documents WHERE key > ? ORDER BY key LIMIT ?"
+    return connection.execute(query, (after, most)).fetchall()
+
+
+def remove(connection: sqlite3.Connection, keys: list[str]) -> None:
     """Remove the rows that exist among `keys`."""
     if keys:
-        await connection.executemany("DELETE FROM documents WHERE key = ?", [(key,) for key in keys])
+        connection.executemany("DELETE FROM documents WHERE key = ?", [(key,) for key in keys])
 
 
-async def _columns(connection: aiosqlite.Connection) -> set[str]:
-    rows = await connection.execute_fetchall(
+def _columns(connection: sqlite3.Connection) -> set[str]:
+    rows = connection.execute(
         "SELECT c.name FROM sqlite_schema AS s, pragma_table_info(s.name) AS c "
         "WHERE (s.type, s.name) = ('table', 'documents')"
     )

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-import aiosqlite
 from azure.core import MatchConditions
 from azure.core.exceptions import ResourceNotFoundError
 
 from config import Settings
 from storage.local import is_loopback
+from storage.sqlite_file import Connection, transaction
 
 
 class Held(NamedTuple):
@@ -58,25 +61,25 @@ class _Memory:
 class _Sqlite:
     transactional = True
 
-    def __init__(self, reader: aiosqlite.Connection, writer: aiosqlite.Connection) -> None:
+    def __init__(self, reader: Connection, writer: Connection) -> None:
         self._reader, self._writer = reader, writer
-        self._writing = asyncio.Lock()
         self._etags = itertools.count()
 
     async def load(self, keys: Iterable[str]) -> dict[str, Held]:
         wanted = tuple(keys)
         some = "SELECT key, value, etag FROM documents WHERE key IN (?, ?)"
-        rows = await self._reader.execute_fetchall(some, (wanted[0], wanted[-1]))
+        rows = await self._reader.run(lambda reader: reader.execute(some, (wanted[0], wanted[-1])).fetchall())
         return dict.fromkeys(wanted, Held(None, None)) | {key: Held(json.loads(text), etag) for key, text, etag in rows}
 
     async def save(self, documents: Mapping[str, Held]) -> dict[str, str]:
         etags = {key: str(next(self._etags)) for key in documents}
         rows = [(key, json.dumps(held.state), etags[key]) for key, held in documents.items()]
-        async with self._writing:
-            await self._writer.execute("BEGIN IMMEDIATE")
-            await self._writer.executemany("INSERT OR REPLACE INTO documents VALUES (?, ?, ?)", rows)
-            await self._writer.execute("COMMIT")
+        await self._writer.run(partial(self._insert, rows))
         return etags
+
+    def _insert(self, rows: list[tuple[str, str, str]], writer: sqlite3.Connection) -> None:
+        with transaction(writer):
+            writer.executemany("INSERT OR REPLACE INTO documents VALUES (?, ?, ?)", rows)
 
 
 class _Remote:
@@ -137,18 +140,21 @@ class _Cosmos(_Remote):
         return str((await self._container.replace_item(name, body, **match))["_etag"])
 
 
+def _prepare(writer: sqlite3.Connection) -> None:
+    writer.execute("PRAGMA journal_mode=WAL").fetchall()
+    writer.execute("PRAGMA synchronous=FULL")
+    writer.execute("CREATE TABLE IF NOT EXISTS documents (key TEXT PRIMARY KEY, value TEXT, etag TEXT) WITHOUT ROWID")
+
+
 @asynccontextmanager
 async def open_store(settings: Settings) -> AsyncIterator[Store]:
     """Open the store that the settings choose."""
     if settings.state_storage == "sqlite":
-        async with aiosqlite.connect(settings.sqlite_path, isolation_level=None) as writer:
-            await writer.execute("PRAGMA journal_mode=WAL")
-            await writer.execute("PRAGMA synchronous=FULL")
-            await writer.execute(
-                "CREATE TABLE IF NOT EXISTS documents (key TEXT PRIMARY KEY, value TEXT, etag TEXT) WITHOUT ROWID"
-            )
-            async with aiosqlite.connect(settings.sqlite_path, isolation_level=None) as reader:
-                yield _Sqlite(reader, writer)
+        reader, writer = (Connection(Path(settings.sqlite_path), patience=5) for _ in range(2))
+        await writer.run(_prepare)
+        yield _Sqlite(reader, writer)
+        await reader.close()
+        await writer.close()
     elif settings.state_storage == "blob":
         from azure.storage.blob.aio import BlobServiceClient
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -109,6 +111,81 @@ class TestFile:
             other.close()
 
             await storage.save({"k": Write({}, ABSENT)})
+
+    async def test_a_write_whose_caller_is_cancelled_is_over_before_the_next_begins(self, tmp_path: Path) -> None:
+        path = tmp_path / "state.db"
+        async with SqliteStorage(path) as storage:
+            other = sqlite3.connect(path, isolation_level=None)
+            other.execute("BEGIN IMMEDIATE")
+            given_up = asyncio.create_task(storage.save({"k": Write({"n": 1}, ABSENT)}))
+            await asyncio.sleep(0.1)
+            given_up.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await given_up
+            later = asyncio.create_task(storage.save({"k": Write({"n": 2}, ANY)}))
+            for _ in range(10):  # nothing of this waits for the lock
+                await storage.load(["k"])
+            assert not later.done()
+            other.close()
+            await later
+            assert await counts(storage, "k") == [2]
+
+            stopped = asyncio.create_task(storage.load([f"k{at}" for at in range(70_000)]))
+            await asyncio.sleep(0.01)
+            stopped.cancel()
+            await storage.save({"k": Write({"n": 3}, ANY)})
+            assert await counts(storage, "k") == [3]
+
+    async def test_writes_wait_for_half_of_the_time_for_those_before_them(self, tmp_path: Path) -> None:
+        path = tmp_path / "state.db"
+        async with SqliteStorage(path, timeout=1) as storage:
+            other = sqlite3.connect(path, isolation_level=None)
+            other.execute("BEGIN IMMEDIATE")
+            begun = asyncio.get_running_loop().time()
+            saves = (storage.save({f"k{at}": Write({}, ANY)}) for at in range(20))
+            said = [str(error) for error in await asyncio.gather(*saves, return_exceptions=True)]
+            assert asyncio.get_running_loop().time() - begun < 2
+            other.close()
+        assert "locked" in said[0]
+        assert any("earlier writes take too long" in text for text in said[1:])
+
+    async def test_no_thread_is_left_behind(self, tmp_path: Path) -> None:
+        diary = tmp_path / "diary.txt"
+        diary.write_text("dear diary, " * 100)
+        before = set(threading.enumerate())
+        for path in (tmp_path / "missing" / "state.db", diary):
+            for _ in range(2):
+                with pytest.raises(StorageUnavailable):
+                    await SqliteStorage(path).__aenter__()
+        storage = SqliteStorage(tmp_path / "state.db")
+        for _ in range(2):
+            async with storage:
+                last = asyncio.create_task(storage.save({"k": Write({}, ANY)}))
+                await asyncio.sleep(0)
+            await last
+        assert set(threading.enumerate()) == before
+
+    def test_a_process_ends_without_waiting_for_another_ones_lock(self, tmp_path: Path) -> None:
+        path = tmp_path / "state.db"
+        worker = """
+import asyncio, sqlite3, sys
+from storage import ANY, Write
+from storage.sqlite import SqliteStorage
+
+async def main(path):
+    storage = SqliteStorage(path, timeout=60)
+    await storage.open()
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    async with asyncio.timeout(0.1):
+        await storage.save({"k": Write({}, ANY)})
+
+asyncio.run(main(sys.argv[1]))
+"""
+        program = (sys.executable, "-W", "error", "-c", worker, str(path))
+        ended = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, timeout=25)
+        assert ended.stderr.splitlines()[-1] == "TimeoutError"
+        assert "Exception" not in ended.stderr
 
     async def test_a_storage_that_is_not_open_says_so(self, tmp_path: Path) -> None:
         with pytest.raises(StorageUnavailable, match="not open"):

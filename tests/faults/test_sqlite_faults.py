@@ -20,12 +20,12 @@ on_sqlite = pytest.mark.parametrize("any_backend", [pytest.param("sqlite", marks
 @asynccontextmanager
 async def full_disk(storage: SqliteStorage) -> AsyncIterator[None]:
     """SQLite's own "database or disk is full": the file may have no page more than it has."""
-    connection: Any = storage._writer
-    await connection.execute("PRAGMA max_page_count = 1")  # it takes the present count, which is more
-    try:
+    assert storage._writer
+    await storage._writer.run(lambda connection: connection.execute("PRAGMA max_page_count = 1").fetchall())
+    try:  # it takes the present count, which is more
         yield
     finally:
-        await connection.execute("PRAGMA max_page_count = 1000000")
+        await storage._writer.run(lambda connection: connection.execute("PRAGMA max_page_count = 1000000").fetchall())
 
 
 @asynccontextmanager

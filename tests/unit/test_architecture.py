@@ -174,7 +174,7 @@ def test_importing_the_application_touches_no_file_socket_or_process(imported: t
     assert [line for line in imported[0] if line] == []
 
 
-@pytest.mark.parametrize("sdk", ["azure.cosmos", "azure.storage.blob", "azure.identity", "aiosqlite", "sqlite3"])
+@pytest.mark.parametrize("sdk", ["azure.cosmos", "azure.storage.blob", "azure.identity", "sqlite3"])
 def test_importing_the_application_brings_in_no_sdk_of_a_backend(
     imported: tuple[list[str], set[str]], sdk: str
 ) -> None:
