@@ -150,7 +150,9 @@ def build_ledger(ledger: Ledger) -> JsonObject:
     """Return its part of "$turn"."""
     built: JsonObject = {"ledger": [_build_entry(entry) for entry in ledger.entries]}
     if ledger.answered:
-        built["answered"] = [dataclasses.asdict(part) for part in ledger.answered]
+        built["answered"] = [
+            {"since": part.since, "until": part.until, "digests": part.digests} for part in ledger.answered
+        ]
     return built
 
 
