@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from botbuilder.core import InvokeResponse, TurnContext
 from botbuilder.integration.aiohttp import CloudAdapter
@@ -15,6 +15,7 @@ from bots.connector.authentication import PooledAuthentication
 from bots.connector.pool import ConnectorPool
 from bots.credentials import BotCredentialsFactory, BotIdentity
 from bots.logs import note, short_hash
+from bots.reply_context import ReplyContext
 from bots.turn.deadline import time_to_reply
 from bots.turn.errors import RepliesNotDelivered, for_bugs_only
 from storage.errors import StateDecodeError
@@ -29,9 +30,16 @@ def create_adapter(
     identity: BotIdentity, credentials: BotCredentialsFactory, connectors: ConnectorPool
 ) -> CloudAdapter:
     """Return the adapter that authenticates the channels' requests and sends the replies through `connectors`."""
-    adapter = CloudAdapter(PooledAuthentication(ChannelAuthentication(identity, credentials), connectors))
+    adapter = _Adapter(PooledAuthentication(ChannelAuthentication(identity, credentials), connectors))
     adapter.on_turn_error = for_bugs_only(_apologise)
     return adapter
+
+
+class _Adapter(CloudAdapter):
+    def _create_turn_context(self, activity: Activity, *more: Any) -> TurnContext:
+        context = ReplyContext(self, activity)
+        context.turn_state.update(super()._create_turn_context(activity, *more).turn_state)
+        return context
 
 
 async def _apologise(turn_context: TurnContext, error: Exception) -> None:

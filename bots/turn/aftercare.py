@@ -57,7 +57,8 @@ async def mark_delivered(turn: Committed | Redelivered) -> bool:
     has to begin again. Other turns are marked by the next `commit` of the conversation, at no cost.
     """
     key, conversation = turn.conversation_key, turn.conversation
-    async for _ in turn.runtime.tries():
+    for number in range(turn.runtime.limits.tries):
+        await turn.runtime.pause(number)
         entry = conversation.entry(turn.txn) if turn.txn else None
         if entry is None or entry.replies is None:
             return entry is not None

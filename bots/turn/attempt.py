@@ -39,5 +39,5 @@ class Attempt:
 
 def is_left_behind(context: TurnContext) -> bool:
     """Whether the code that asks belongs to a lost attempt of the turn."""
-    own = [attempt for attempt in _RUNNING.get() if attempt.context is context]
-    return bool(own) and own[-1].lost
+    own = next((attempt for attempt in reversed(_RUNNING.get()) if attempt.context is context), None)
+    return own is not None and own.lost

@@ -115,7 +115,8 @@ class Attempt:
     async def place_notes(self) -> bool:
         """Write the changed documents, each with its undo note; False where another turn was faster."""
         waiting = self.document_writes()
-        async for _ in self.snapshot.runtime.tries():
+        for number in range(self.snapshot.runtime.limits.tries):
+            await self.snapshot.runtime.pause(number)
             try:
                 self.stored(await self.store.save(waiting))
             except (StorageConflict, StorageUnavailable) as error:
@@ -144,7 +145,8 @@ class Attempt:
         writes = {key: Write(build_conversation(new), base.expect)}
         if self.store.transactional:
             writes |= self.document_writes()
-        async for _ in self.snapshot.runtime.tries():
+        for number in range(self.snapshot.runtime.limits.tries):
+            await self.snapshot.runtime.pause(number)
             try:
                 etags = await self.store.save(writes)
             except (StorageConflict, StorageUnavailable) as error:

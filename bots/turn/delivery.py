@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from botbuilder.core import TurnContext
@@ -62,22 +62,33 @@ class Deliveries:
             if earlier := self._on_the_way.get(name):
                 await asyncio.wait({earlier})
             done = self._counts.get(name, 0)
-            for number, reply in enumerate(replies, 1):
-                if number > done or _is_in_response(reply, received):
-                    sending = asyncio.create_task(self._send(outlet, reply, name, number))
-                    sending.add_done_callback(_heard)
-                    self._on_the_way[name] = sending
-                    await asyncio.shield(sending)
+            left = {
+                number: reply
+                for number, reply in enumerate(replies, 1)
+                if number > done or _is_in_response(reply, received)
+            }
+            if not left:
+                return
+            over = asyncio.Event()
+            sending = self._on_the_way[name] = asyncio.create_task(self._send(outlet, left, name, over))
+            sending.add_done_callback(_heard)
+            try:
+                await asyncio.shield(sending)
+            finally:
+                over.set()
 
     async def aclose(self) -> None:
         """Wait for the replies that are on their way."""
         if self._on_the_way:
             await asyncio.wait(self._on_the_way.values())
 
-    async def _send(self, outlet: Outlet, reply: Reply, name: str, number: int) -> None:
+    async def _send(self, outlet: Outlet, left: Mapping[int, Reply], name: str, over: asyncio.Event) -> None:
         try:
-            await _deliver(outlet, reply)
-            self._counts[name] = max(self._counts.get(name, 0), number)
+            for number, reply in left.items():
+                if over.is_set():
+                    break
+                await _deliver(outlet, reply)
+                self._counts[name] = max(self._counts.get(name, 0), number)
         finally:
             self._on_the_way.pop(name, None)
 

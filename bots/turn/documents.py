@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from botbuilder.core import TurnContext
 
-from bots.copies import copy_of
 from bots.turn.errors import DocumentNeeded
 from storage.contract import Document, JsonObject, Write
 
@@ -64,9 +63,10 @@ class TurnDocuments:
         return {key: value for key, value in self._present.items() if not is_same(value, self._loaded[key])}
 
     async def load(self, keys: Iterable[str]) -> dict[str, Document]:
+        # No copies: bot state makes objects of its own of them, and writes values of its own.
         etag = str(self._saves)
         present = {key: self._present[key] for key in keys}
-        return {key: Document(copy_of(value), etag) for key, value in present.items() if value is not None}
+        return {key: Document(value, etag) for key, value in present.items() if value is not None}
 
     async def save(self, writes: Mapping[str, Write]) -> dict[str, str]:
         # No preconditions: an attempt is alone with its documents until it commits.
@@ -78,6 +78,8 @@ class TurnDocuments:
 
 def is_same(one: Any, other: Any) -> bool:
     """Whether two documents are the same state. To Python 1, 1.0 and True are equal; to JSON they are not."""
+    if one is other:
+        return True
     kind = type(one)
     if kind is not type(other):
         return False

@@ -19,7 +19,7 @@ from bots.turn.digests import LENGTH, digest_of, holds
 from bots.turn.texts import pack
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Sequence
 
     from bots.turn.fields import Fields
     from bots.turn.runtime import Limits
@@ -134,7 +134,7 @@ def delivered(ledger: Ledger, activity_ids: Collection[str]) -> Ledger:
         dataclasses.replace(entry, replies=None) if entry.activity_id in activity_ids else entry
         for entry in ledger.entries
     )
-    return dataclasses.replace(ledger, entries=entries)
+    return Ledger(entries, ledger.answered)
 
 
 def parse_ledger(fields: Fields) -> Ledger:
@@ -150,7 +150,9 @@ def build_ledger(ledger: Ledger) -> JsonObject:
     """Return its part of "$turn"."""
     built: JsonObject = {"ledger": [_build_entry(entry) for entry in ledger.entries]}
     if ledger.answered:
-        built["answered"] = [dataclasses.asdict(part) for part in ledger.answered]
+        built["answered"] = [
+            {"since": part.since, "until": part.until, "digests": part.digests} for part in ledger.answered
+        ]
     return built
 
 
@@ -167,13 +169,16 @@ def _add(parts: list[Answered], entry: Entry, activity_id: str, limits: Limits) 
         parts.append(Answered(entry.at, entry.at, digest))
 
 
-def _within(entries: Iterable[Entry], room: int) -> tuple[Entry, ...]:
+def _within(entries: Sequence[Entry], room: int) -> tuple[Entry, ...]:
     """Let go of the replies that do not fit, the oldest first: the document must stay below the service's limit."""
-    *older, newest = entries  # whose replies are still to be sent
-    kept = [newest]
-    for entry in reversed(older):
-        room -= _size(kept[-1].replies)
-        kept.append(entry if _size(entry.replies) <= room else dataclasses.replace(entry, replies=None))
+    kept: list[Entry] = []
+    for entry in reversed(entries):
+        size = _size(entry.replies)
+        if size > room and kept:  # those of the newest are still to be sent
+            kept.append(dataclasses.replace(entry, replies=None))
+        else:
+            kept.append(entry)
+            room -= size
     return tuple(reversed(kept))
 
 

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -79,9 +79,7 @@ class Runtime:
     new_txn: Callable[[], str] = new_txn
     limits: Limits = Limits()
 
-    async def tries(self) -> AsyncIterator[int]:
-        """Count the tries of a write whose outcome may be unknown, with the pauses between them."""
-        for number in range(self.limits.tries):
-            if number:
-                await self.sleep(self.limits.pause * 2 ** (number - 1))
-            yield number
+    async def pause(self, number: int) -> None:
+        """Wait before the try `number`, of `limits.tries` from 0 on, of a write whose outcome may be unknown."""
+        if number:
+            await self.sleep(self.limits.pause * 2 ** (number - 1))

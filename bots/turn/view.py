@@ -80,6 +80,8 @@ class View:
             tuple(key for key in (own_key, *keys) if key in found and found[key].due),
         )
         notes = {key: held.note for key, held in view.held.items() if held.note}
+        if not notes:
+            return view
         missing = view.missing_deciders()
         known = {key: note for key, note in notes.items() if note.decider not in missing}
         forgotten = tuple(key for key, note in known.items() if forgets(note, view.decider(note.decider)))

@@ -60,7 +60,6 @@ BUGS: Final[dict[str, tuple[Callable[[], AbstractContextManager[Any]], str, Prog
     "failures to send ignored": (planted.failures_to_send_ignored, "a fault and a crash", Program()),
     "replies in another order": (planted.replies_in_another_order, "a fault and a crash", Program()),
     "sent replies sent again": (planted.nothing_remembered_of_what_was_sent, "a fault and a crash", Program()),
-    "no queue": (planted.no_queue, "one activity twice at one replica", Program()),
     "no replay": (planted.no_replay, "two replicas", Program()),
     "recent taken for the latest": (
         planted.recent_taken_for_the_latest,
@@ -91,7 +90,12 @@ def test_random_schedules_find_a_bug_of_the_middleware_too() -> None:
         Investigation(LARGE["three messages of one conversation"]).walk(walks=1_000, seed=45)
 
 
-def test_without_a_queue_turns_of_one_conversation_are_still_transactions() -> None:
-    """The queue saves attempts that would lose; what keeps turns apart is the commit."""
+@pytest.mark.parametrize(
+    "case",
+    [Case(((both, (0,)), (only_c, (0,))), faults=1, crashes=1), CASES["one activity twice at one replica"]],
+    ids=["two activities", "one twice"],
+)
+def test_without_a_queue_turns_of_one_conversation_are_still_transactions(case: Case) -> None:
+    """The queue saves attempts that would lose; what keeps turns apart is the commit, and replies their delivery."""
     with planted.no_queue():
-        Investigation(Case(((both, (0,)), (only_c, (0,))), faults=1, crashes=1)).walk(walks=100, seed=45)
+        Investigation(case).walk(walks=100, seed=45)
