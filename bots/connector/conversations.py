@@ -85,7 +85,7 @@ def _as_bytes(activity: Activity) -> bytes:
     plain = to_json(activity)
     try:
         return pydantic_core.to_json(plain)
-    except pydantic_core.PydanticSerializationError:  # half a surrogate pair, which no UTF-8 has, or deep nesting
+    except ValueError:  # half a surrogate pair, which no UTF-8 has, or deep nesting
         return json.dumps(plain).encode()
 
 
