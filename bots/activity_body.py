@@ -11,6 +11,7 @@ import functools
 import json
 import math
 import re
+from contextlib import nullcontext
 from types import NoneType
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -27,7 +28,9 @@ READ_SECONDS: Final = 10.0  # for the whole body
 MAX_DEPTH: Final = 100  # of arrays and objects in each other; an Adaptive Card has 30 or so
 MAX_VALUES: Final = 50_000  # in arrays and objects; a megabyte of them takes 30 MB, and the caller is not known yet
 MAX_ID: Final = 2_000  # characters; the longest ids of channels have about 300
-_NOT_IN_ADDRESSES: Final = re.compile("[\x00-\x1f\x7f\ud800-\udfff]|^\\.{1,2}$")
+_REQUIRED: Final = ("type", "id", "channelId", "serviceUrl")
+_ACCOUNTS: Final = ("conversation", "from")  # of which the id is required
+_NOT_IN_ADDRESSES: Final = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 async def read_activity(request: web.Request) -> Activity:
@@ -49,7 +52,8 @@ async def _read(request: web.Request) -> bytes:
     if (request.content_length or 0) > limit:
         raise refusal(*too_large, close=True)
     try:
-        async with time_to_decide(READ_SECONDS):
+        # What came together with the head, as small ones do, is not waited for.
+        async with nullcontext() if request.content.is_eof() else time_to_decide(READ_SECONDS):
             return await request.read()
     except web.HTTPRequestEntityTooLarge:
         raise refusal(*too_large, close=True) from None
@@ -61,9 +65,7 @@ async def _read(request: web.Request) -> bytes:
 
 def _parse(body: bytes) -> dict[str, Any]:
     try:
-        parsed = json.loads(
-            body.decode("utf-8-sig"), parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_object
-        )
+        parsed = _STRICT.decode(body.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         raise refusal(web.HTTPBadRequest, "the body is not JSON (in UTF-8, no name twice, finite numbers)") from None
     if not isinstance(parsed, dict):
@@ -76,7 +78,9 @@ def _parse(body: bytes) -> dict[str, Any]:
 def _activity(body: dict[str, Any]) -> Activity:
     if not isinstance(body.get("text"), (str, NoneType)):
         raise refusal(web.HTTPBadRequest, "the body is not an activity: text must be text")
-    wrong = [name for name, value in _required(body).items() if not _is_name(value)]
+    # Of the body, not of the activity: the SDK makes text of whatever it finds.
+    wrong = [name for name in _REQUIRED if not _is_name(body.get(name))]
+    wrong += [f"{name}.id" for name in _ACCOUNTS if not _is_name(_id_of(body.get(name)))]
     if wrong:
         raise refusal(
             web.HTTPBadRequest,
@@ -110,6 +114,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+_STRICT: Final = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_object)
+
+
 def _excess(value: object) -> str | None:
     """What is too much of it, if anything."""
     level, count = [value], 0
@@ -121,27 +128,25 @@ def _excess(value: object) -> str | None:
             child
             for each in level
             for child in (each.values() if isinstance(each, dict) else each)  # type: ignore[attr-defined]
-            if isinstance(child, (dict, list))
+            if type(child) is dict or type(child) is list
         ]
         if not level:
             return None
     return f"it is nested more than {MAX_DEPTH} deep"
 
 
-def _required(body: dict[str, Any]) -> dict[str, object]:
-    # Of the body, not of the activity: the SDK makes text of whatever it finds.
-    accounts = {name: body[name] if isinstance(body.get(name), dict) else {} for name in ("conversation", "from")}
-    return {
-        **{name: body.get(name) for name in ("type", "id", "channelId", "serviceUrl")},
-        **{f"{name}.id": account.get("id") for name, account in accounts.items()},
-    }
+def _id_of(account: object) -> object:
+    return account.get("id") if isinstance(account, dict) else None
 
 
 def _is_name(value: object) -> bool:
     # Half a surrogate pair, a control character or a dot segment cannot be put into the reply's address.
-    return isinstance(value, str) and 0 < len(value) <= MAX_ID and not _NOT_IN_ADDRESSES.search(value)
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_ID:
+        return False
+    return value not in (".", "..") and not _NOT_IN_ADDRESSES.search(value)
 
 
+@functools.lru_cache  # channels have a few
 def _is_service_url(value: str) -> bool:
     # No user part and no backslash: parsers differ about the host. No braces: the SDK takes it for a template.
     if re.search(r"[\s@\\{}]", value):

@@ -30,22 +30,15 @@ class _Unusual(Exception):
     """Raised for what msrest has to look at."""
 
 
-class _Field(NamedTuple):
-    """A field of a model: its name in Python, its name in JSON, and how its value is converted both ways.
-
-    A value whose type is `plain` is the same in both.
-    """
-
-    name: str
-    key: str
-    plain: type | None
-    write: Callable[[Any], Any]
-    read: Callable[[Any], Any]
+_Field = tuple[str, type | None, Callable[[Any], Any]]
+"""A field's name on the other side, the type of which a value is the same on both, what converts any other value."""
 
 
 class _Fields(NamedTuple):
-    by_name: dict[str, _Field]
-    by_key: dict[str, _Field]
+    """Of a model: how each is written, by its name in Python, and read, by its name in JSON."""
+
+    writing: dict[str, _Field]
+    reading: dict[str, _Field]
 
 
 _COMPILED: Final[dict[type[Any], _Fields]] = {}
@@ -70,12 +63,12 @@ def from_json(plain: JsonObject) -> Activity:
 
 def _write(model: Any) -> JsonObject:
     values = vars(model)
-    fields = _fields_of(type(model)).by_name
+    fields = _fields_of(type(model)).writing
     written = {}
     for name, value in values.items():
         if value is not None and name in fields:
-            field = fields[name]
-            written[field.key] = value if type(value) is field.plain else field.write(value)
+            key, plain, write = fields[name]
+            written[key] = value if type(value) is plain else write(value)
     if "_attribute_map" in values:  # the model's own, with its unknown properties: see bots.turn.recorded
         written.update(values[_UNKNOWN])
     return written
@@ -84,14 +77,14 @@ def _write(model: Any) -> JsonObject:
 def _read(cls: type[Any], plain: Any) -> Any:
     if type(plain) is not dict:
         raise _Unusual
-    fields = _fields_of(cls).by_key
+    fields = _fields_of(cls).reading
     values, unknown = {}, {}
     for key, value in plain.items():
         if key not in fields:
             unknown[key] = value
         elif value is not None:
-            field = fields[key]
-            values[field.name] = value if type(value) is field.plain else field.read(value)
+            name, kind, read = fields[key]
+            values[name] = value if type(value) is kind else read(value)
     model = cls(**values)
     if unknown:
         model.additional_properties = unknown
@@ -110,10 +103,10 @@ def _compile(cls: type[Any]) -> _Fields:
     described = {name: (each["key"], each["type"]) for name, each in cls._attribute_map.items()}
     if any("." in key or not key for key, _ in described.values()):
         raise _Unusual
-    fields = [
-        _Field(name, key, _PLAIN.get(kind), _writer(kind), _reader(kind)) for name, (key, kind) in described.items()
-    ]
-    return _Fields({field.name: field for field in fields}, {field.key: field for field in fields})
+    return _Fields(
+        {name: (key, _PLAIN.get(kind), _writer(kind)) for name, (key, kind) in described.items()},
+        {key: (name, _PLAIN.get(kind), _reader(kind)) for name, (key, kind) in described.items()},
+    )
 
 
 def _writer(kind: str) -> Callable[[Any], Any]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from functools import cached_property
 from typing import Any, Final
 from urllib.parse import quote
 
+import jiter
+import pydantic_core
 from botbuilder.schema import Activity, ResourceResponse
 from botframework.connector.aio import ConnectorClient
 from botframework.connector.aio.operations_async import ConversationsOperations
@@ -34,7 +36,7 @@ class Conversations(ConversationsOperations):
         self._sender = sender
         self._headers = _SENT | {"User-Agent": client.config.user_agent_policy.user_agent}
 
-    @cached_property
+    @functools.cached_property
     def _base(self) -> str:
         return str(URL(self.config.base_url)).rstrip("/") + "/v3/conversations/"
 
@@ -43,20 +45,19 @@ class Conversations(ConversationsOperations):
     ) -> ResourceResponse | None:
         if options or not (_is_name(conversation_id) and _is_name(activity_id)):
             return await super().reply_to_activity(conversation_id, activity_id, activity, **options)
-        path = f"{quote(conversation_id, safe='')}/activities/{quote(activity_id, safe='')}"
-        return await self._post(path, activity, {"x-ms-conversation-id": conversation_id})
+        url = _activities_of(self._base, conversation_id, activity_id)
+        return await self._post(url, activity, {"x-ms-conversation-id": conversation_id})
 
     async def send_to_conversation(
         self, conversation_id: str, activity: Activity, **options: Any
     ) -> ResourceResponse | None:
         if options or not _is_name(conversation_id):
             return await super().send_to_conversation(conversation_id, activity, **options)
-        return await self._post(f"{quote(conversation_id, safe='')}/activities", activity, {})
+        return await self._post(_activities_of(self._base, conversation_id), activity, {})
 
-    async def _post(self, path: str, activity: Activity, more: dict[str, str]) -> ResourceResponse | None:
-        url = URL(self._base + path, encoded=True)
+    async def _post(self, url: URL, activity: Activity, more: dict[str, str]) -> ResourceResponse | None:
         headers = self._headers | more | authorization(self.config.credentials)
-        answer = await self._sender.answer("POST", url, headers, json.dumps(to_json(activity)).encode())
+        answer = await self._sender.answer("POST", url, headers, _as_bytes(activity))
         if answer.status in _TAKEN and (found := _with_id(answer)):
             return found
         response = as_msrest(ClientRequest("POST", str(url)), answer)
@@ -74,10 +75,24 @@ def _is_name(value: object) -> bool:
     return isinstance(value, str) and value != ""
 
 
+@functools.lru_cache  # the replies of a turn have the same
+def _activities_of(base: str, conversation_id: str, activity_id: str | None = None) -> URL:
+    path = f"{quote(conversation_id, safe='')}/activities"
+    return URL(f"{base}{path}/{quote(activity_id, safe='')}" if activity_id else f"{base}{path}", encoded=True)
+
+
+def _as_bytes(activity: Activity) -> bytes:
+    plain = to_json(activity)
+    try:
+        return pydantic_core.to_json(plain)
+    except ValueError:  # half a surrogate pair, which no UTF-8 has, or deep nesting
+        return json.dumps(plain).encode()
+
+
 def _with_id(answer: Answer) -> ResourceResponse | None:
     """Return what nearly every channel answers; None for anything else, which msrest has to look at."""
     try:
-        plain = json.loads(answer.body)
+        plain = jiter.from_json(answer.body, cache_mode="keys")
     except ValueError:
         return None
     if type(plain) is dict and plain.keys() == {"id"} and type(plain["id"]) is str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from bots.turn.deadline import time_to_reply
@@ -29,11 +29,27 @@ class AllConnectionsBusyError(Exception):
     """Raised for a reply that could not be sent in time, because as many others as may be are on their way."""
 
 
+class FreeConnection(asyncio.Semaphore):
+    """One of a host's connections in the block; raises `AllConnectionsBusyError` where none gets free while the
+    delivery has time."""
+
+    async def __aenter__(self) -> None:
+        if not self.locked():
+            await self.acquire()
+            return
+        try:
+            async with time_to_reply():
+                await self.acquire()
+        except TimeoutError as error:
+            raise AllConnectionsBusyError(f"{CONNECTIONS} replies are waiting for its answer") from error
+
+
 class Host:
     """One host.
 
     Attributes:
         budget: of retries.
+        free_connection: to have before it is `waited_for`: what is not sent is no silence of the host's.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -41,23 +57,7 @@ class Host:
         self._silences = 0
         self._next_probe = 0.0
         self.budget = Budget()
-        self._connections = asyncio.Semaphore(CONNECTIONS)
-
-    @asynccontextmanager
-    async def free_connection(self) -> AsyncIterator[None]:
-        """Have one of the connections in the block, before it is `waited_for`: what is not sent is no silence of its.
-
-        Raises `AllConnectionsBusyError` where none gets free while the delivery has time.
-        """
-        try:
-            async with time_to_reply() if self._connections.locked() else nullcontext():
-                await self._connections.acquire()
-        except TimeoutError as error:
-            raise AllConnectionsBusyError(f"{CONNECTIONS} replies are waiting for its answer") from error
-        try:
-            yield
-        finally:
-            self._connections.release()
+        self.free_connection = FreeConnection(CONNECTIONS)
 
     @contextmanager
     def waited_for(self) -> Iterator[None]:

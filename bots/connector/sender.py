@@ -70,17 +70,18 @@ class ReplySender(AsyncHTTPSender[Any, Any]):
 
         async def once() -> Answer:
             session = self._session = self._session or _session()
-            async with session.request(
+            # Read to its end, or failing in it, it lets go of its connection: there is no need of `async with`.
+            response = await session.request(
                 method, url, headers=headers, data=data, allow_redirects=False, **way.options
-            ) as response:
-                answer = Answer(response.status, response.reason or "", response.headers, await response.read())
+            )
+            answer = Answer(response.status, response.reason or "", response.headers, await response.read())
             if answer.status in _PASSING:
                 raise _PassingError(answer)
             return answer
 
         host = self._hosts.of(url.raw_authority)
         try:
-            async with host.free_connection():
+            async with host.free_connection:
                 with host.waited_for():
                     async with asyncio.timeout(self._timeout):
                         return await retried(once, _retry_after, budget=host.budget, seconds=self._timeout)

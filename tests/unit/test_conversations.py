@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import unquote
@@ -20,6 +21,8 @@ from tests.unit.test_connector import NOBODY, authentication_of
 REPLY = Activity(type="message", text="Zoë \U0001f600", from_property=ChannelAccount(id="bot", name="Bot"))
 CARD = Activity(type="message", attachments=[Attachment(content_type="x", content={"a": [1, None, {"b": 1.5}]})])
 IDS = ["c1", "a:1|livechat", "19:meeting@thread.v2;messageid=1", "with space/and?slash#%41", "ü", "x" * 2000, "{0}"]
+DEEP = json.loads("[" * 300 + "]" * 300)
+UNUSUAL = ["half a pair \ud83d", "\x00\x7f\u2028", float("inf"), 2**70, -0.0, 5e-324, DEEP, {"": {"\ud83d": None}}]
 ANSWERS: dict[str, tuple[int, dict[str, Any]]] = {
     "an id": (200, {"body": b'{"id": "1"}', "content_type": "application/json"}),
     "created": (201, {"body": b'{"id": "1"}', "content_type": "application/json"}),
@@ -107,6 +110,12 @@ async def test_a_reply_is_the_request_that_the_sdk_makes(
     await both(pool, channel, "c1", conversation, activity)
     await both(pool, channel, conversation, activity)
     assert len(channel.seen) == 6
+
+
+@pytest.mark.parametrize("value", UNUSUAL)
+async def test_unusual_values_arrive_as_the_sdk_sends_them(pool: ConnectorPool, channel: Channel, value: Any) -> None:
+    await both(pool, channel, "c1", "m1", Activity(type="message", value=value))
+    assert len(channel.seen) == 2
 
 
 @pytest.mark.parametrize("site", SITES)
