@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final, NamedTuple, Self
 
 from azure.core.exceptions import HttpResponseError, ResourceExistsError
@@ -26,7 +26,7 @@ from storage.expiry import NEVER, Expiry
 from storage.keys import blob_key, blob_name, blob_prefixes, is_blob_digest, stock_blob_name
 from storage.limits import Limits
 from storage.local import may_create
-from storage.remote import TOO_LARGE, Closable, RemoteStorage, Stored, if_match
+from storage.remote import REMEMBERED, TOO_LARGE, Closable, RemoteStorage, Stored, if_match
 from storage.service import OPENING, TIMEOUT
 from storage.transport import Transport
 
@@ -69,6 +69,7 @@ class BlobStorage(RemoteStorage):
         clients = (service, *([credential] if credential else []))
         super().__init__(*clients, timeout=timeout, limits=Limits(SIZE_LIMIT), expiry=expiry, clock=clock)
         self._container = service.get_container_client(container)
+        self._blob = lru_cache(REMEMBERED)(self._container.get_blob_client)  # making one costs a third of a request
         self._create = create
 
     @classmethod
@@ -137,7 +138,7 @@ class BlobStorage(RemoteStorage):
     async def _download(self, name: str) -> _Blob | None:
         async with self._asking("cannot be read"):
             try:
-                stream = await self._container.get_blob_client(name).download_blob()
+                stream = await self._blob(name).download_blob()
                 text, properties = await stream.readall(), stream.properties
             except HttpResponseError as error:
                 if error.status_code == 404 and _code(error) == "BlobNotFound":
@@ -183,7 +184,7 @@ class BlobStorage(RemoteStorage):
                 raise StorageConflict(key, None, found.etag)
         if text is not None and is_blob_digest(name):
             text = b'{"realId":%b,"document":%b}' % (json.dumps(key).encode(), text)
-        blob = self._container.get_blob_client(name)
+        blob = self._blob(name)
         async with self._asking("cannot be written"):
             try:
                 if text is None:

@@ -6,11 +6,11 @@ https://learn.microsoft.com/azure/cosmos-db/nosql/database-transactions-optimist
 
 from __future__ import annotations
 
-import functools
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
+from functools import lru_cache, partial
 from typing import Any, ClassVar, Final, Self
 
 from azure.cosmos.aio import CosmosClient
@@ -32,7 +32,7 @@ from storage.expiry import NEVER, Expiry
 from storage.keys import cosmos_id, stock_cosmos_id
 from storage.limits import EXACT, Limits
 from storage.local import may_create
-from storage.remote import TOO_LARGE, Closable, RemoteStorage, Stored, if_match
+from storage.remote import REMEMBERED, TOO_LARGE, Closable, RemoteStorage, Stored, if_match
 from storage.service import OPENING, TIMEOUT
 
 _CONFLICTS: Final = (409, 412)
@@ -75,15 +75,15 @@ class CosmosStorage(RemoteStorage):
         stale_reads: bool = False,
     ) -> None:
         clients = (client, *([credential] if credential else []))
-        limits = Limits(SIZE_LIMIT, exact=False)
-        super().__init__(*clients, timeout=timeout, limits=limits, expiry=expiry, clock=clock)
+        super().__init__(*clients, timeout=timeout, limits=Limits(SIZE_LIMIT, exact=False), expiry=expiry, clock=clock)
         self._client = client
         self._stale_reads = stale_reads
         self._names = (database, container)
         self._container = client.get_database_client(database).get_container_client(container)
         self._create = create
-        self._id = functools.partial(cosmos_id, suffix=key_suffix, compatible=compatibility_mode)
-        self._stock_id = functools.partial(stock_cosmos_id, suffix=key_suffix, compatible=compatibility_mode)
+        spelling: dict[str, Any] = {"suffix": key_suffix, "compatible": compatibility_mode}
+        self._id = lru_cache(REMEMBERED)(partial(cosmos_id, **spelling))
+        self._stock_id = lru_cache(REMEMBERED)(partial(stock_cosmos_id, **spelling))
 
     @classmethod
     def from_key(

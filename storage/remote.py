@@ -24,6 +24,7 @@ from storage.telemetry import measured
 T = TypeVar("T")
 
 TOO_LARGE: Final = 413  # HTTP status
+REMEMBERED: Final = 500  # documents for which what only depends on the key is kept, at most 32 KB each
 
 
 class Closable(Protocol):

@@ -14,7 +14,8 @@ class Transport(AioHttpTransport):
     """The SDKs' own, but for how it finds a proxy."""
 
     def __init__(self) -> None:
-        super().__init__(use_env_settings=False)
+        # `Service` bounds each request in time: a second clock for each, the SDKs' 300 s, would never ring.
+        super().__init__(use_env_settings=False, read_timeout=None)
         self._proxies = Proxies()
 
     async def send(self, request: Any, **options: Any) -> Any:
