@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import json
 import sqlite3
@@ -102,20 +103,18 @@ class _Remote:
 
 class _Blob(_Remote):
     def __init__(self, container: Any) -> None:
-        self._container = container
+        self._blob = functools.cache(container.get_blob_client)
 
     async def _load(self, key: str) -> Held:
         try:
-            stream = await self._container.get_blob_client(key).download_blob()
+            stream = await self._blob(key).download_blob()
         except ResourceNotFoundError:
             return Held(None, None)
         return Held(json.loads(await stream.readall()), stream.properties.etag)
 
     async def _save(self, key: str, held: Held) -> str:
         match = {"etag": held.etag, "match_condition": MatchConditions.IfNotModified} if held.etag else {}
-        answer = await self._container.get_blob_client(key).upload_blob(
-            json.dumps(held.state).encode(), overwrite=bool(held.etag), **match
-        )
+        answer = await self._blob(key).upload_blob(json.dumps(held.state).encode(), overwrite=bool(held.etag), **match)
         return str(answer["etag"])
 
 
