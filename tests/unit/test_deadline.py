@@ -104,7 +104,7 @@ async def test_a_reply_that_fails_when_nobody_waits_for_it_is_no_error_of_the_pr
     assert bench.connector.texts == ["one", "one", "two"]
 
 
-async def test_shutting_down_waits_for_a_reply_on_its_way(bench: Bench) -> None:
+async def test_shutting_down_waits_for_a_reply_on_its_way_and_begins_no_other(bench: Bench) -> None:
     replica, message = await bench.of(one_and_two), bench.message("count")
     bench.connector.may_answer.clear()
     assert await replica.status(message) == 502
@@ -112,6 +112,7 @@ async def test_shutting_down_waits_for_a_reply_on_its_way(bench: Bench) -> None:
     assert not (await asyncio.wait([ending], timeout=0.1))[0]
     bench.connector.may_answer.set()
     await ending
+    assert bench.connector.texts == ["one"]
 
 
 async def test_an_apology_that_takes_too_long_is_502(bench: Bench) -> None:
