@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -28,6 +29,11 @@ from tests.contract.turns_of_people import (
 
 PERSON = Person("test", "ada")
 SHARED = "test/statistics"  # a document of the bot's own, of nobody
+
+
+def names_ada(value: object) -> bool:
+    """Whether her id is in it: as a word, for the names that turns have may hold these letters by chance."""
+    return re.search(r"\bada\b", str(value)) is not None
 
 
 async def history(storage: StateStorage) -> None:
@@ -124,7 +130,7 @@ async def test_erasing_leaves_nothing_that_names_the_person(storage: StateStorag
     assert set(erased.deleted) == {ADA, PRIVATE, ALONE}
     assert (erased.forgotten, erased.changed) == ([GROUP], set())
     assert await documents(storage) == {BOB, GROUP, BOBS}
-    assert "ada" not in str([found.value for found in (await storage.load([BOB, GROUP, BOBS])).values()])
+    assert not names_ada([found.value for found in (await storage.load([BOB, GROUP, BOBS])).values()])
     assert not erased.left.found
 
 
@@ -193,7 +199,7 @@ async def test_a_conversation_that_somebody_joins_meanwhile_stays(storage: State
 
     assert set(erased.forgotten) == {ALONE, GROUP}
     assert (await start(storage, ALONE, BOB)).documents == {ALONE: {"n": 2}, BOB: {"n": 2}}
-    assert "ada" not in str((await storage.load([ALONE]))[ALONE].value)
+    assert not names_ada((await storage.load([ALONE]))[ALONE].value)
 
 
 async def test_a_person_who_keeps_talking_is_told_and_loses_nothing_said_since(storage: StateStorage) -> None:

@@ -27,9 +27,9 @@ ROOT = Path(__file__).parents[2]
 FACTOR = int(os.environ.get("SCALE_OUT_FACTOR", "1"))
 SEED = int(os.environ.get("SCALE_OUT_SEED", "45"))
 PLANTED = Plan(SEED, messages=60, groups=2, again=0.3, patience=2)
-TWICE = replace(PLANTED, users=6, groups=1, again=1.0)  # each message to two replicas at once
+TWICE = replace(PLANTED, messages=120, users=6, groups=1, at_once=40, again=1.0)  # each message to two replicas at once
 FEW_USERS = replace(PLANTED, messages=100, users=2, groups=6)  # each in many conversations at once
-RUNS = 4  # at most, until a fault is noticed
+RUNS = 6  # at most, until a fault is noticed
 PLACES = ("SQLITE_PATH", "BLOB_CONTAINER", "COSMOS_CONTAINER")
 
 COUNTED_AGAIN = r"counted \S+ \d times"

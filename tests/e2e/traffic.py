@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -141,7 +141,7 @@ class Traffic:
 
     async def run(self) -> None:
         """Deliver everything until it is acknowledged, refused or given up."""
-        plan = self.plan
+        plan, earlier = self.plan, len(self.channel.received)
         chance = dice(plan.seed)
         groups = [self.channel.conversation() for _ in range(plan.groups)]
         private = [self.channel.conversation() for _ in range(plan.users)]
@@ -158,7 +158,7 @@ class Traffic:
                     tasks.create_task(self._crash(dice(plan.seed, "kill", number)))
                 message = self._message(activity, dice(plan.seed, number))
                 tasks.create_task(message).add_done_callback(lambda _: places.release())
-        self._sort_replies()
+        self._sort_replies(self.channel.received[earlier:])
 
     async def _crash(self, chance: random.Random) -> None:
         await asyncio.sleep(chance.uniform(0, 0.1))  # any moment of the turns that run now
@@ -201,8 +201,8 @@ class Traffic:
         except (ClientConnectionError, TimeoutError) as error:
             return Answer(HTTPStatus.BAD_GATEWAY, repr(error))
 
-    def _sort_replies(self) -> None:
-        for reply in self.channel.received:
+    def _sort_replies(self, received: Sequence[Activity]) -> None:
+        for reply in received:
             message = self.messages[reply["replyToId"]]
             try:
                 told = json.loads(reply["text"])
