@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from demos.bench.channel import open_channel
-from demos.bench.command import losses, row, run, speed
+from demos.bench.command import interpreter, losses, row, run, speed
 from demos.bench.entrants import BACKENDS, BOTS, entrants, service
 from demos.bench.runs import REPLIES, SETUP, Measured, contest, conversations
 from tests.internet import internet
@@ -76,7 +76,7 @@ def main() -> None:
     parser.add_argument("--at-once", type=int, default=32, metavar="N", help="messages on their way (%(default)s)")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="of each bot, in turn (%(default)s)")
     parser.add_argument("--seconds", type=float, default=3.0, metavar="S", help="of a round (%(default)s)")
-    parser.add_argument("--peers", default="", metavar="PYTHON", help="the interpreter that has the successor SDK")
+    parser.add_argument("--peers", type=interpreter, metavar="PYTHON", help="what has the successor SDK")
     run(partial(compare, parser.parse_args()))
 
 

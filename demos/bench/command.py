@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -28,6 +30,14 @@ def run(work: Callable[[Path], Coroutine[Any, Any, None]]) -> None:
         sys.exit(str(error))
     except KeyboardInterrupt:
         sys.exit("stopped")
+
+
+def interpreter(given: str) -> str:
+    """Return the path of a Python, good in any folder: bots run in folders of their own. For argparse."""
+    found = shutil.which(given)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{given!r} is no program; `make bench` sets one up")
+    return os.path.abspath(found)
 
 
 def row(values: tuple[str, ...]) -> str:

@@ -31,7 +31,12 @@ def service(backend: str) -> Iterator[Mapping[str, str]]:
 
 
 async def entrants(
-    chosen: Container[str], base: Mapping[str, str], channel: Channel, *, net: Internet | None = None, peers: str = ""
+    chosen: Container[str],
+    base: Mapping[str, str],
+    channel: Channel,
+    *,
+    net: Internet | None = None,
+    peers: str | None = None,
 ) -> list[Entrant]:
     """Return those of the chosen bots that can run on a backend, ours first, each with a store of its own.
 
@@ -39,7 +44,7 @@ async def entrants(
         chosen: names of `BOTS`.
         base: the environment of the backend, from `service`.
         net: where tokens come from: with it, ours runs a second time, every request with a token.
-        peers: the interpreter that has the successor SDK, or "" without it.
+        peers: the interpreter that has the successor SDK, or None without it.
     """
     backend = base["STATE_STORAGE"]
 

@@ -1,7 +1,8 @@
-"""The bench of curves runs, and every turn that it measures is a whole one."""
+"""The benches run, and every turn that they measure is a whole one."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,19 +17,35 @@ from tests.e2e.conftest import Environment
 @pytest.mark.sqlite
 def test_the_curves_have_all_their_points_and_nothing_is_left_behind(machine: Environment, tmp_path: Path) -> None:
     smallest = ["--backends", "sqlite", "--idle", "100", "--rounds", "1", "--seconds", "0.01"]
-    bench = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "demos.bench.curves", *smallest],
-        env=machine | {"TMPDIR": str(tmp_path)},
+    told = bench("demos.bench.curves", *smallest, environment=machine | {"TMPDIR": str(tmp_path)})
+    rows = [line.split() for line in told.splitlines()]
+    points = [(row[1], row[0]) for row in rows if row[1:2] in (["ours"], ["floor"])]
+    expected = [(bot, f"{place:,}") for place in LOADS for bot in ("ours", "floor")]
+    assert points == expected + [("ours", f"{place:,}") for place in (*SIZES, 10, 100)]
+    assert "refused" not in told
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.memory
+def test_the_bots_are_compared_in_both_turns(machine: Environment, tmp_path: Path) -> None:
+    smallest = ["--backends", "memory", "--bots", "ours", "floor", "stock", "--rounds", "1", "--seconds", "0.1"]
+    told = bench("demos.bench", *smallest, environment=machine | {"TMPDIR": str(tmp_path)})
+    rows = re.findall(r"^(ours|ours, token|floor|stock) +[\d,]+ ", told, re.MULTILINE)
+    assert rows == 2 * ["ours", "ours, token", "floor", "stock"]
+    assert "refused" not in told
+    assert list(tmp_path.iterdir()) == []
+
+
+def bench(module: str, *arguments: str, environment: Environment) -> str:
+    """Run a bench; return what it prints."""
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-m", module, *arguments],
+        env=environment,
         cwd=APP.parent,
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
-    assert (bench.returncode, bench.stderr) == (0, "")
-    rows = [line.split() for line in bench.stdout.splitlines()]
-    points = [(row[1], row[0]) for row in rows if row[1:2] in (["ours"], ["floor"])]
-    expected = [(bot, f"{place:,}") for place in LOADS for bot in ("ours", "floor")]
-    assert points == expected + [("ours", f"{place:,}") for place in (*SIZES, 10, 100)]
-    assert "refused" not in bench.stdout
-    assert list(tmp_path.iterdir()) == []
+    assert (ended.returncode, ended.stderr) == (0, "")
+    return ended.stdout

@@ -1,4 +1,4 @@
-"""The bench of curves: what it asks of its arguments, the state that it measures with, and the picture."""
+"""The benches: what they ask of their arguments, the state that they measure with, and the picture."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from demos.bench import __main__ as comparison
 from demos.bench import curves
+from demos.bench.command import interpreter
 from demos.bench.laden_bot import history
 from demos.bench.runs import ROOT
 
@@ -34,6 +36,25 @@ def test_an_argument_that_cannot_be_is_refused_by_name(
         curves.main()
     assert refusal.value.code == 2
     assert arguments.split()[0] in capsys.readouterr().err
+
+
+def test_the_peers_interpreter_is_known_in_any_folder_whether_by_its_name_or_its_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    python = Path(sys.executable)
+    monkeypatch.chdir(python.parents[1])
+    assert interpreter(f"{python.parent.name}/{python.name}") == str(python)
+    monkeypatch.setenv("PATH", str(python.parent))
+    assert interpreter(python.name) == str(python)
+
+
+def test_a_peers_interpreter_that_is_none_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["bench", "--peers", "no/such/python"])
+    with pytest.raises(SystemExit):
+        comparison.main()
+    assert "--peers: 'no/such/python' is no program; `make bench` sets one up" in capsys.readouterr().err
 
 
 def test_an_interpreter_that_cannot_draw_is_refused_before_anything_is_measured(
