@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 
 from infra.local.channel import Channel
-from tests.e2e.conftest import Environment, Start
+from tests.e2e.conftest import STRICT, Environment, Start
 
 ASK: Final = "What is your name?"
 ROOT: Final = Path(__file__).parents[2]
@@ -27,7 +27,7 @@ def storage(durable_environment: Environment, tmp_path: Path) -> Storage:
     async def run(*arguments: str) -> tuple[int, str]:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-W", "error", "-m", "storage", *arguments),
+            *(*STRICT, "-m", "storage", *arguments),
             env=durable_environment | {"PYTHONPATH": str(ROOT)},
             cwd=tmp_path,
             stdout=asyncio.subprocess.PIPE,
@@ -92,7 +92,7 @@ async def test_a_person_who_keeps_talking_is_told_apart_from_what_was_erased(
         talking = asyncio.create_task(talk())
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-W", "error", "-m", "storage", "delete", "--user", "u1", "--execute", "--json"),
+            *(*STRICT, "-m", "storage", "delete", "--user", "u1", "--execute", "--json"),
             env=durable_environment | {"PYTHONPATH": str(ROOT)},
             stdout=asyncio.subprocess.PIPE,
         )
