@@ -33,8 +33,9 @@ class Afterwards:
 
     async def aclose(self) -> None:
         """Wait for them."""
-        while self._tasks:
-            await asyncio.gather(*self._tasks)
+        while running := tuple(self._tasks):
+            await asyncio.gather(*running)
+            self._tasks.difference_update(running)  # from Python 3.12 on their callbacks may still be to come
 
     async def _tidy(self, turn: Committed) -> None:
         if self._queue.busy(turn.conversation_key):
