@@ -148,6 +148,21 @@ class TestFile:
         assert "locked" in said[0]
         assert any("earlier writes take too long" in text for text in said[1:])
 
+    async def test_writes_that_were_given_up_make_the_next_one_wait_no_longer(self, tmp_path: Path) -> None:
+        path = tmp_path / "state.db"
+        async with SqliteStorage(path, timeout=1) as storage:
+            other = sqlite3.connect(path, isolation_level=None)
+            other.execute("BEGIN IMMEDIATE")
+            for _ in range(8):
+                given_up = asyncio.create_task(storage.save({"k": Write({}, ANY)}))
+                await storage.load(["k"])
+                given_up.cancel()
+            begun = asyncio.get_running_loop().time()
+            with pytest.raises(StorageUnavailable):
+                await storage.save({"k": Write({}, ANY)})
+            assert asyncio.get_running_loop().time() - begun < 2
+            other.close()
+
     async def test_no_thread_is_left_behind(self, tmp_path: Path) -> None:
         diary = tmp_path / "diary.txt"
         diary.write_text("dear diary, " * 100)
