@@ -327,10 +327,11 @@ async def test_a_reply_for_which_no_connection_gets_free_in_time_is_not_sent(mon
     monkeypatch.setattr(hosts_module, "CONNECTIONS", 1)
     monkeypatch.setattr(deadline, "REPLYING", 0.2)
     in_time = replace(MEMORY, turn_timeout=1.0, reply_timeout=2.0)
-    async with channel(hang) as busy, TestClient(TestServer(create_app(in_time, Echo))) as client:
-        post = Post(client)
-        assert await asyncio.gather(*(post(busy.url) for _ in range(3))) == [502] * 3
-        assert len(busy.seen) == 1
+    async with channel(hang) as busy:
+        async with TestClient(TestServer(create_app(in_time, Echo))) as client:
+            post = Post(client)
+            assert await asyncio.gather(*(post(busy.url) for _ in range(3))) == [502] * 3
+        assert len(busy.seen) == 1, "nor later, when the connection gets free"
 
 
 async def test_replies_go_through_the_environments_proxy_except_to_hosts_that_need_none(
