@@ -19,13 +19,8 @@ from azure.identity.aio import DefaultAzureCredential
 
 from storage.codec import loads
 from storage.contract import ABSENT, Write
-from storage.cosmos_account import (
-    SPELLING,
-    check_partitions,
-    check_reads,
-    check_time_to_live,
-)
-from storage.cosmos_client import client_options, create_missing, is_absent
+from storage.cosmos_account import SPELLING, check_partitions, check_reads, check_time_to_live
+from storage.cosmos_client import client_options, create_missing, is_absent, settled
 from storage.cosmos_item import document_text, envelope, item_size, least_life, stored
 from storage.errors import StorageConflict, StorageUnavailable
 from storage.expiry import NEVER, Expiry
@@ -214,6 +209,10 @@ class CosmosStorage(RemoteStorage):
             answer = await self._container.replace_item(item_id, body, **if_match(write))
         etag: str = answer["_etag"]
         return etag
+
+    async def aclose(self) -> None:
+        await settled(self._client)
+        await super().aclose()
 
     def __str__(self) -> str:
         return "Cosmos container {!r} in database {!r}".format(*reversed(self._names))

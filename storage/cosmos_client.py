@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from storage.transport import Transport
 
 _NO_SUCH_CONTAINER: Final = 1003  # substatus of a 404 that is not about the item
 _NOT_FOUND: Final = 404
+_CLOSING: Final = 1.0  # seconds
 
 
 def client_options(endpoint: str) -> dict[str, Any]:
@@ -44,3 +46,14 @@ def is_absent(error: CosmosHttpResponseError) -> bool:
     # The service names its reason; the 404 of a proxy in between, or of a gateway, must not pass for a new user.
     said_so = error.error is not None and error.error.code == "NotFound"
     return error.status_code == _NOT_FOUND and said_so and error.sub_status != _NO_SUCH_CONTAINER
+
+
+async def settled(client: CosmosClient) -> None:
+    """Return when the client asks for nothing in the background any more, after a second at the latest.
+
+    Later ones than the pinned check their endpoints there, and closing cancels that; cancelled just before a TLS
+    handshake, asyncio leaves the connection open.
+    """
+    check = getattr(client.client_connection._global_endpoint_manager, "refresh_task", None)
+    if check is not None:
+        await asyncio.wait([check], timeout=_CLOSING)

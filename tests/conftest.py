@@ -26,6 +26,7 @@ from config import Settings
 from infra.local import emulators
 from infra.local.node import EmulatorError
 from storage import StateStorage, create_storage
+from storage.cosmos_client import settled
 from storage.expiry import Expiry
 from storage.local import is_loopback
 from storage.memory import MemoryStorage
@@ -126,9 +127,7 @@ async def _drop_database(settings: Settings) -> None:
         with suppress(ResourceNotFoundError):
             await client.delete_database(settings.cosmos_database)
     finally:
-        # The newest SDK asks after its endpoints in the background; closed meanwhile, it would leave a connection.
-        if background := asyncio.all_tasks() - {asyncio.current_task()}:
-            await asyncio.wait(background, timeout=5)
+        await settled(client)
         await client.close()
 
 

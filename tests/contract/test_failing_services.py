@@ -132,6 +132,29 @@ async def test_a_service_that_hangs_is_given_up_before_the_channel_gives_up() ->
     await asyncio.gather(load(BlobStorage), load(CosmosStorage))
 
 
+async def test_closing_cancels_nothing_that_the_cosmos_client_asks_in_the_background() -> None:
+    asked, released = asyncio.Event(), asyncio.Event()
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.path != "/":
+            return web.json_response({"code": "NotFound"}, status=404)
+        if asked.is_set():
+            await released.wait()
+        asked.set()
+        location = {"name": "here", "databaseAccountEndpoint": str(request.url)}
+        return web.json_response({"writableLocations": [location], "readableLocations": [location]})
+
+    async with storage_on(CosmosStorage, answer) as storage:
+        before = asyncio.all_tasks()
+        assert await storage.load(["k"]) == {}
+        background = {task for task in asyncio.all_tasks() - before if "azure" in repr(task)}  # not the server's
+        closing = asyncio.create_task(storage.aclose())
+        await asyncio.sleep(0)  # it has begun
+        released.set()
+        await closing
+        assert not any(task.cancelled() for task in background)
+
+
 @pytest.mark.blob
 class TestMissingBlobContainer:
     async def test_open_names_it_and_says_what_to_do(self, blob_settings: Settings) -> None:
