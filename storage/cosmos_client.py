@@ -54,6 +54,7 @@ async def settled(client: CosmosClient) -> None:
     Later ones than the pinned check their endpoints there, and closing cancels that; cancelled just before a TLS
     handshake, asyncio leaves the connection open.
     """
-    check = getattr(client.client_connection._global_endpoint_manager, "refresh_task", None)
+    endpoints = getattr(client.client_connection, "_global_endpoint_manager", None)
+    check = getattr(endpoints, "refresh_task", None)  # both are the SDK's own: a version may have neither
     if check is not None:
         await asyncio.wait([check], timeout=_CLOSING)

@@ -14,7 +14,7 @@ from tests.internet import Internet
 from tests.issuers import APP_ID, channel_claims
 
 BACKENDS = ("memory", "sqlite", "blob", "cosmos")
-BOTS = ("ours", "floor", "stock", "successor")
+BOTS = ("ours", "framework", "floor", "stock", "successor")
 
 
 @contextmanager
@@ -61,7 +61,7 @@ async def entrants(
         identity = {**net.environment, "MicrosoftAppId": APP_ID, "MicrosoftAppPassword": "of~the~bench"}
         known = own("known") | identity
         found.append(Entrant("ours, token", known, program("ours"), channel_id="msteams", token=token))
-    found.append(Entrant("floor", own("floor"), program("floor")))
+    found += [Entrant(name, own(name), program(name)) for name in ("framework", "floor")]
     if backend != "sqlite":  # the SDKs have no storage in a file
         found.append(Entrant("stock", own("stock"), program("stock")))
         if peers:

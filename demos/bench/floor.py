@@ -45,68 +45,76 @@ class Handler:
         name = (found[user].state or _NAME)["UserProfile"]["name"]
         time, channel = activity["localTimestamp"], activity["channelId"]
         state = {"ConversationData": {"timestamp": time, "channel_id": channel}}
-        await self._save({conversation: found[conversation]._replace(state=state)})
+        await self._commit({conversation: found[conversation]._replace(state=state)}, user)
         return f"{name} sent: {activity['text']}", f"Message received at: {time}", f"Message received from: {channel}"
 
     async def _both(self, _activity: dict[str, Any], user: str, conversation: str) -> tuple[str, ...]:
-        if tidying := self._later.pop(user, None):
-            await tidying
         found = await self._load(user, conversation)
         changed = {
             key: held._replace(state={"Count": (held.state or {"Count": 0})["Count"] + 1})
             for key, held in found.items()
         }
-        if self._store.transactional:
-            await self._save(changed)
-        else:
-            etag = (await self._store.save({user: changed[user]}))[user]
-            await self._save({conversation: changed[conversation]})
-            self._later[user] = asyncio.create_task(self._store.save({user: changed[user]._replace(etag=etag)}))
+        await self._commit(changed, user)
         return ("{} {}".format(*(held.state["Count"] for held in changed.values() if held.state)),)
 
     async def _load(self, user: str, conversation: str) -> dict[str, Held]:
+        if tidying := self._later.pop(user, None):
+            await tidying
         if conversation not in self._last:
             return await self._store.load((user, conversation))
         return {**await self._store.load((user,)), conversation: self._last[conversation]}
+
+    async def _commit(self, changed: dict[str, Held], user: str) -> None:
+        if self._store.transactional or user not in changed:
+            await self._save(changed)
+            return
+        noted = changed[user]
+        etag = (await self._store.save({user: noted}))[user]
+        await self._save({key: held for key, held in changed.items() if key != user})
+        self._later[user] = asyncio.create_task(self._store.save({user: noted._replace(etag=etag)}))
 
     async def _save(self, documents: dict[str, Held]) -> None:
         etags = await self._store.save(documents)
         self._last |= {key: held._replace(etag=etags[key]) for key, held in documents.items()}
 
     async def _reply(self, activity: dict[str, Any], text: str) -> None:
-        reply = {
-            "type": "message",
-            "channelId": activity["channelId"],
-            "serviceUrl": activity["serviceUrl"],
-            "conversation": activity["conversation"],
-            "from": activity["recipient"],
-            "recipient": activity["from"],
-            "replyToId": activity["id"],
-            "locale": activity["locale"],
-            "inputHint": "acceptingInput",
-            "text": text,
-        }
-        path = f"/v3/conversations/{activity['conversation']['id']}/activities/{activity['id']}"
+        await self._send(
+            {
+                "type": "message",
+                "channelId": activity["channelId"],
+                "serviceUrl": activity["serviceUrl"],
+                "conversation": activity["conversation"],
+                "from": activity["recipient"],
+                "recipient": activity["from"],
+                "replyToId": activity["id"],
+                "locale": activity["locale"],
+                "inputHint": "acceptingInput",
+                "text": text,
+            }
+        )
+
+    async def _send(self, reply: dict[str, Any]) -> None:
+        path = f"/v3/conversations/{reply['conversation']['id']}/activities/{reply['replyToId']}"
         async with self._session.post(
-            activity["serviceUrl"] + path,
+            reply["serviceUrl"] + path,
             data=json.dumps(reply).encode(),
             headers={"Content-Type": "application/json"},
         ) as answer:
             await answer.read()
 
 
-def main(workload: str) -> int:
+def main(workload: str, handler: type[Handler] = Handler) -> int:
     """Run it from the environment until SIGTERM; return the exit code."""
-    asyncio.run(_serve(Settings.from_env(environment()), workload))
+    asyncio.run(_serve(Settings.from_env(environment()), workload, handler))
     return 0
 
 
-async def _serve(settings: Settings, workload: str) -> None:
+async def _serve(settings: Settings, workload: str, handler: type[Handler]) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with open_store(settings) as store, ClientSession(connector=TCPConnector(limit=0)) as session:
         application = web.Application()
-        application.router.add_post("/api/messages", Handler(store, session, workload).post)
+        application.router.add_post("/api/messages", handler(store, session, workload).post)
         runner = web.AppRunner(application, access_log=None)
         await runner.setup()
         await web.TCPSite(runner, settings.host, settings.port).start()

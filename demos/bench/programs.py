@@ -1,6 +1,6 @@
-"""The bots that are compared, each as a process: `python -m demos.bench.programs ours|stock|floor WORKLOAD`.
+"""The bots that are compared, each a process: `python -m demos.bench.programs ours|stock|framework|floor WORKLOAD`.
 
-Workloads are "ordinary" and "both", and "laden", which the floor does not have.
+Workloads are "ordinary" and "both"; ours and stock's also have "laden".
 """
 
 from __future__ import annotations
@@ -18,6 +18,10 @@ def main(program: str, workload: str) -> int:
         from demos.bench import floor
 
         return floor.main(workload)
+    if program == "framework":
+        from demos.bench import floor, framework
+
+        return floor.main(workload, framework.Handler)
     from bots import StateManagementBot
     from demos.bench.laden_bot import LadenBot
     from demos.counter import CounterBot

@@ -28,10 +28,11 @@ def test_the_curves_have_all_their_points_and_nothing_is_left_behind(machine: En
 
 @pytest.mark.memory
 def test_the_bots_are_compared_in_both_turns(machine: Environment, tmp_path: Path) -> None:
-    smallest = ["--backends", "memory", "--bots", "ours", "floor", "stock", "--rounds", "1", "--seconds", "0.1"]
+    bots = ["ours", "framework", "floor", "stock"]
+    smallest = ["--backends", "memory", "--bots", *bots, "--rounds", "1", "--seconds", "0.1"]
     told = bench("demos.bench", *smallest, environment=machine | {"TMPDIR": str(tmp_path)})
-    rows = re.findall(r"^(ours|ours, token|floor|stock) +[\d,]+ ", told, re.MULTILINE)
-    assert rows == 2 * ["ours", "ours, token", "floor", "stock"]
+    rows = re.findall(r"^(ours|ours, token|framework|floor|stock) +[\d,]+ ", told, re.MULTILINE)
+    assert rows == 2 * ["ours", "ours, token", "framework", "floor", "stock"]
     assert "refused" not in told
     assert list(tmp_path.iterdir()) == []
 
