@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 from aiohttp import web
+from azure.core.settings import settings as sdks
 from botbuilder.core import Bot
 
 from bots import StateManagementBot
@@ -188,6 +189,7 @@ def main(bot_factory: BotFactory = StateManagementBot) -> int:
         set_up(settings.log_format, details=settings.log_details)
         if settings.monitor_connection:
             tell_azure_monitor(settings.monitor_connection)
+        sdks.tracing_enabled = sdks.tracing_enabled()  # as they decide by themselves, but once, not for each request
         asyncio.run(serve(settings, bot_factory))
     except ConfigError as error:
         print(f"state bot: {error}", file=sys.stderr)
