@@ -145,7 +145,9 @@ class SqliteStorage(StateStorage):
         except TimeoutError as error:
             raise StorageUnavailable(f"{self} cannot be written: earlier writes take too long") from error
         # Shielded: the next write begins when this one is done, not when its caller is cancelled.
-        await asyncio.shield(self._write_next(work))
+        writing = asyncio.create_task(self._write_next(work))
+        writing.add_done_callback(_heard)
+        await asyncio.shield(writing)
 
     async def _write_next(self, work: Callable[[sqlite3.Connection], None]) -> None:
         try:
@@ -198,6 +200,12 @@ class SqliteStorage(StateStorage):
             yield
         except sqlite3.Error as error:
             raise StorageUnavailable(f"{self} {what}: {error}") from error
+
+
+def _heard(writing: asyncio.Task[None]) -> None:
+    # Where the caller is cancelled, the event loop would complain of an error that nobody has heard of.
+    if not writing.cancelled():
+        writing.exception()
 
 
 def _open(connection: Connection | None) -> Connection:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -134,6 +136,23 @@ class TestFile:
             stopped.cancel()
             await storage.save({"k": Write({"n": 3}, ANY)})
             assert await counts(storage, "k") == [3]
+
+    async def test_of_a_write_that_was_given_up_and_fails_nobody_is_told(self, tmp_path: Path) -> None:
+        path, told = tmp_path / "state.db", list[str]()
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: told.append(context["message"]))
+        async with SqliteStorage(path) as storage:
+            await storage.save({"k": Write({}, ABSENT)})
+            other = sqlite3.connect(path, isolation_level=None)
+            other.execute("BEGIN IMMEDIATE")
+            given_up = asyncio.create_task(storage.save({"k": Write({}, ABSENT)}))
+            await storage.load(["k"])  # the write waits for the lock
+            given_up.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await given_up
+            other.close()
+            await storage.save({"k": Write({}, ANY)})  # after the other, which has failed by then
+        gc.collect()  # an exception that nobody took is told with the end of its task
+        assert told == []
 
     async def test_writes_wait_for_half_of_the_time_for_those_before_them(self, tmp_path: Path) -> None:
         path = tmp_path / "state.db"
