@@ -12,7 +12,7 @@ import sqlite3
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -72,12 +72,11 @@ class SqliteStorage(StateStorage):
                 self._reader = Connection(self._path, self._timeout / 2)
 
     async def aclose(self) -> None:
-        async with self._writing:
-            connections = self._reader, self._writer
-            self._reader = self._writer = None
-            for connection in connections:
+        async with self._writing, AsyncExitStack() as closing:  # cancelled at the one, it closes the other
+            for connection in (self._writer, self._reader):
                 if connection:
-                    await connection.close()
+                    closing.push_async_callback(connection.close)
+            self._reader = self._writer = None
 
     async def ping(self) -> None:
         await self._rows([])

@@ -198,6 +198,22 @@ class TestFile:
             await last
         assert set(threading.enumerate()) == before
 
+    async def test_closing_that_is_cancelled_closes_all_the_same(self, tmp_path: Path) -> None:
+        before = set(threading.enumerate())
+        storage = await SqliteStorage(tmp_path / "state.db").__aenter__()
+        await storage.save({"k": Write({}, ANY)})
+        many = asyncio.create_task(storage.load([f"k{at}" for at in range(200_000)]))
+        await asyncio.sleep(0)  # it begins
+        closing = asyncio.create_task(storage.aclose())
+        await asyncio.sleep(0)  # it waits for the end of that
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        await many
+        for thread in set(threading.enumerate()) - before:
+            thread.join(timeout=5)
+        assert os.listdir(tmp_path) == ["state.db"]  # the last connection to be closed has removed the journal
+
     def test_a_process_ends_without_waiting_for_another_ones_lock(self, tmp_path: Path) -> None:
         path = tmp_path / "state.db"
         worker = """
