@@ -207,12 +207,13 @@ class CosmosStorage(RemoteStorage):
             answer = await self._container.upsert_item(body)
         else:
             answer = await self._container.replace_item(item_id, body, **if_match(write))
-        etag: str = answer["_etag"]
-        return etag
+        return str(answer["_etag"])
 
     async def aclose(self) -> None:
-        await settled(self._client)
-        await super().aclose()
+        try:
+            await settled(self._client)
+        finally:
+            await super().aclose()
 
     def __str__(self) -> str:
         return "Cosmos container {!r} in database {!r}".format(*reversed(self._names))

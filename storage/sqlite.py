@@ -12,7 +12,7 @@ import sqlite3
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -72,12 +72,11 @@ class SqliteStorage(StateStorage):
                 self._reader = Connection(self._path, self._timeout / 2)
 
     async def aclose(self) -> None:
-        async with self._writing:
-            connections = self._reader, self._writer
-            self._reader = self._writer = None
-            for connection in connections:
+        async with self._writing, AsyncExitStack() as closing:  # cancelled at the one, it closes the other
+            for connection in (self._writer, self._reader):
                 if connection:
-                    await connection.close()
+                    closing.push_async_callback(connection.close)
+            self._reader = self._writer = None
 
     async def ping(self) -> None:
         await self._rows([])
@@ -145,7 +144,9 @@ class SqliteStorage(StateStorage):
         except TimeoutError as error:
             raise StorageUnavailable(f"{self} cannot be written: earlier writes take too long") from error
         # Shielded: the next write begins when this one is done, not when its caller is cancelled.
-        await asyncio.shield(self._write_next(work))
+        writing = asyncio.create_task(self._write_next(work))
+        writing.add_done_callback(_heard)
+        await asyncio.shield(writing)
 
     async def _write_next(self, work: Callable[[sqlite3.Connection], None]) -> None:
         try:
@@ -198,6 +199,12 @@ class SqliteStorage(StateStorage):
             yield
         except sqlite3.Error as error:
             raise StorageUnavailable(f"{self} {what}: {error}") from error
+
+
+def _heard(writing: asyncio.Task[None]) -> None:
+    # Where the caller is cancelled, the event loop would complain of an error that nobody has heard of.
+    if not writing.cancelled():
+        writing.exception()
 
 
 def _open(connection: Connection | None) -> Connection:

@@ -10,10 +10,12 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from azure.cosmos.aio import CosmosClient
 
 from config import Settings
 from infra.local.emulators import AZURITE_ACCOUNT, AZURITE_KEY
@@ -153,6 +155,25 @@ async def test_closing_cancels_nothing_that_the_cosmos_client_asks_in_the_backgr
         released.set()
         await closing
         assert not any(task.cancelled() for task in background)
+
+
+async def test_closing_that_is_cancelled_while_cosmos_is_asked_in_the_background_closes_all_the_same() -> None:
+    class Identity:
+        closed = False
+
+        async def close(self) -> None:
+            self.closed = True
+
+    client, identity = CosmosClient("http://localhost", AZURITE_KEY), Identity()
+    endpoints: Any = client.client_connection._global_endpoint_manager
+    endpoints.refresh_task = asking = asyncio.create_task(asyncio.Event().wait())  # as later than the pinned have it
+    closing = asyncio.create_task(CosmosStorage(client, "database", "container", credential=identity).aclose())
+    await asyncio.sleep(0)  # it waits for what is asked
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert identity.closed
+    asking.cancel()
 
 
 @pytest.mark.blob

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -135,6 +137,23 @@ class TestFile:
             await storage.save({"k": Write({"n": 3}, ANY)})
             assert await counts(storage, "k") == [3]
 
+    async def test_of_a_write_that_was_given_up_and_fails_nobody_is_told(self, tmp_path: Path) -> None:
+        path, told = tmp_path / "state.db", list[str]()
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: told.append(context["message"]))
+        async with SqliteStorage(path) as storage:
+            await storage.save({"k": Write({}, ABSENT)})
+            other = sqlite3.connect(path, isolation_level=None)
+            other.execute("BEGIN IMMEDIATE")
+            given_up = asyncio.create_task(storage.save({"k": Write({}, ABSENT)}))
+            await storage.load(["k"])  # the write waits for the lock
+            given_up.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await given_up
+            other.close()
+            await storage.save({"k": Write({}, ANY)})  # after the other, which has failed by then
+        gc.collect()  # an exception that nobody took is told with the end of its task
+        assert told == []
+
     async def test_writes_wait_for_half_of_the_time_for_those_before_them(self, tmp_path: Path) -> None:
         path = tmp_path / "state.db"
         async with SqliteStorage(path, timeout=1) as storage:
@@ -178,6 +197,22 @@ class TestFile:
                 await asyncio.sleep(0)
             await last
         assert set(threading.enumerate()) == before
+
+    async def test_closing_that_is_cancelled_closes_all_the_same(self, tmp_path: Path) -> None:
+        before = set(threading.enumerate())
+        storage = await SqliteStorage(tmp_path / "state.db").__aenter__()
+        await storage.save({"k": Write({}, ANY)})
+        many = asyncio.create_task(storage.load([f"k{at}" for at in range(200_000)]))
+        await asyncio.sleep(0)  # it begins
+        closing = asyncio.create_task(storage.aclose())
+        await asyncio.sleep(0)  # it waits for the end of that
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        await many
+        for thread in set(threading.enumerate()) - before:
+            thread.join(timeout=5)
+        assert os.listdir(tmp_path) == ["state.db"]  # the last connection to be closed has removed the journal
 
     def test_a_process_ends_without_waiting_for_another_ones_lock(self, tmp_path: Path) -> None:
         path = tmp_path / "state.db"
