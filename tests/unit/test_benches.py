@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,8 +14,18 @@ from demos.bench import curves
 from demos.bench.command import interpreter
 from demos.bench.laden_bot import history
 from demos.bench.runs import ROOT
+from demos.bench.usage import MARK
 
 PEERS = ROOT / ".venv-bench/bin/python"
+LARGE = 300_000_000  # bytes
+USED = """import os, signal
+from demos.bench import usage
+usage.report(remote=False)
+{before}
+os.kill(os.getpid(), signal.SIGUSR1)"""
+STARTED_BY_A_LARGE_PROCESS = """import subprocess, sys
+mine = b"x" * int(sys.argv[2])
+subprocess.run([sys.executable, "-c", sys.argv[1]], check=True)"""
 
 
 @pytest.mark.parametrize("size", curves.SIZES)
@@ -55,6 +66,17 @@ def test_a_peers_interpreter_that_is_none_is_refused(
     with pytest.raises(SystemExit):
         comparison.main()
     assert "--peers: 'no/such/python' is no program; `make bench` sets one up" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("before", "is_large"), [("", False), (f"b'x' * {LARGE}", True)], ids=["small", "large for a moment"]
+)
+def test_the_peak_of_memory_is_that_of_the_process_and_not_of_the_one_that_started_it(
+    before: str, is_large: bool
+) -> None:
+    command = [sys.executable, "-c", STARTED_BY_A_LARGE_PROCESS, USED.format(before=before), str(LARGE)]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stderr
+    assert (json.loads(told.removeprefix(MARK))["peak"] > LARGE) == is_large
 
 
 def test_an_interpreter_that_cannot_draw_is_refused_before_anything_is_measured(
