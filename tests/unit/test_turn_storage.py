@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from typing import Any
 
 import pytest
 from botbuilder.core import TurnContext
@@ -86,16 +87,36 @@ async def test_a_conversation_in_which_users_take_turns_is_loaded_as_often_as_if
     assert bench.storage.operations() == (["load", "save"] if bench.storage.transactional else ["load", "load", "save"])
 
 
-async def test_a_large_conversation_is_loaded_each_time_and_not_kept_in_memory(bench: Bench) -> None:
+@pytest.mark.parametrize(
+    "value",
+    [
+        [{"text": "x" * 1_000}] * 40,
+        ["\N{GRINNING FACE}" * 1_000] * 10,
+        [number / 7 for number in range(1_000)],
+        [{} for _ in range(500)],
+    ],
+    ids=["texts", "texts of four bytes a character", "numbers", "empty objects"],
+)
+async def test_a_conversation_that_takes_much_memory_is_loaded_each_time_and_not_kept(
+    bench: Bench, value: list[Any]
+) -> None:
     async def verbose(context: TurnContext, conversation: ConversationState, user: UserState) -> None:
         await obedient(context, conversation, user)
-        await conversation.create_property("parts").set(context, [{"text": "x" * 1_000}] * 20)
+        await conversation.create_property("parts").set(context, value)
 
     replica = await bench.of(verbose)
     for _ in range(UNTIL_ALONE + 1):
         bench.storage.calls.clear()
         assert await replica.status(bench.message("conversation")) == 201
         assert set(bench.storage.calls[0].keys) == {C, D}
+
+
+async def test_so_is_one_whose_activities_have_long_names(bench: Bench) -> None:
+    replica = await bench.of(obedient)
+    for number in range(20):
+        bench.storage.calls.clear()
+        assert await replica.status(bench.message("conversation", id=f"{number:02000}")) == 201
+    assert set(bench.storage.calls[0].keys) == {C, D}
 
 
 async def test_a_conversation_that_was_left_a_while_ago_is_loaded(bench: Bench) -> None:
