@@ -18,6 +18,7 @@ from azure.core import MatchConditions
 from azure.core.exceptions import ResourceNotFoundError
 
 from config import Settings
+from storage.keys import cosmos_id
 from storage.sqlite_file import Connection, transaction
 
 
@@ -121,9 +122,10 @@ class _Blob(_Remote):
 class _Cosmos(_Remote):
     def __init__(self, container: Any) -> None:
         self._container = container
+        self._id = functools.cache(cosmos_id)
 
     async def _load(self, key: str) -> Held:
-        name = key.replace("/", "*2f")
+        name = self._id(key)
         try:
             item = await self._container.read_item(name, name)
         except ResourceNotFoundError:
@@ -131,7 +133,7 @@ class _Cosmos(_Remote):
         return Held(item["document"], item["_etag"])
 
     async def _save(self, key: str, held: Held) -> str:
-        name = key.replace("/", "*2f")
+        name = self._id(key)
         body = {"id": name, "realId": key, "document": held.state}
         if held.etag is None:
             return str((await self._container.create_item(body))["_etag"])

@@ -53,9 +53,11 @@ async def test_the_floor_asks_its_service_with_as_little_as_our_backends_do(
     with monkeypatch.context() as environment:
         environment.setenv("NETRC", str(netrc))
         async with open_store(settings) as store:
-            held = (await store.load(["a"]))["a"]._replace(state={"n": 1})
-            etags = await store.save({"a": held})
-            assert (await store.load(["a"]))["a"] == held._replace(etag=etags["a"])
+            held = (await store.load(["a/b"]))["a/b"]._replace(state={"n": 1})
+            etags = await store.save({"a/b": held})
+            assert (await store.load(["a/b"]))["a/b"] == held._replace(etag=etags["a/b"])
+    async with create_storage(settings) as ours:
+        assert (await ours.load(["a/b"]))["a/b"].value == {"n": 1}  # laid out as ours are
 
 
 def bench(module: str, *arguments: str, environment: Environment) -> str:
