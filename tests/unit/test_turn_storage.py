@@ -92,8 +92,8 @@ async def test_a_conversation_in_which_users_take_turns_is_loaded_as_often_as_if
     [
         [{"text": "x" * 1_000}] * 40,
         ["\N{GRINNING FACE}" * 1_000] * 10,
-        [number / 7 for number in range(1_000)],
-        [{} for _ in range(500)],
+        [number / 7 for number in range(2_000)],
+        [{} for _ in range(1_000)],
     ],
     ids=["texts", "texts of four bytes a character", "numbers", "empty objects"],
 )
