@@ -25,6 +25,7 @@ _ENTRY: Final = 200  # bytes of an entry of the ledger, besides the activity's n
 
 
 class _Left(NamedTuple):
+    txn: str | None
     etag: str | None
     conversation: Conversation | None  # None: it is to be loaded all the same
     at: float
@@ -51,14 +52,15 @@ class Recent:
         key, conversation, limits = turn.conversation_key, turn.conversation, self._runtime.limits
         before, now = self._left.pop(key, None), self._runtime.monotonic()
         row = 1
-        if before and before.etag == turn.snapshot.view.own.etag:
+        loaded = turn.snapshot.view.own
+        if before and before.etag == loaded.etag:
             row += before.row
-        elif before:
+        elif before and before.txn != loaded.last_txn:  # who only touched it had no turn: it may even have been we
             self._shared = now
         if len(conversation.seen) > limits.seen:
             return  # `tidy` is going to write it
         left = conversation if row >= limits.alone_after and _is_small(conversation) else None
-        self._left[key] = _Left(conversation.etag, left, now, row)
+        self._left[key] = _Left(turn.txn, conversation.etag, left, now, row)
         while not self._is_fresh(next(iter(self._left.values()))):
             self._left.popitem(last=False)
 

@@ -191,6 +191,32 @@ async def test_once_a_conversation_was_another_replicas_too_all_are_loaded_for_t
     assert [await is_loaded("c2") for _ in range(2)] == [True, False]  # nobody else has written it all the time
 
 
+async def test_a_user_who_speaks_in_two_conversations_at_once_is_no_other_replica(bench: Bench) -> None:
+    bot = InProcess(bench.storage, obedient)
+    ours, others = {"conversation": {"id": "c2"}}, {"conversation": {"id": "c3"}, "from": {"id": "u2"}}
+    for _ in range(UNTIL_ALONE):
+        await bot.run(bench.message("conversation"))
+        await bot.run(bench.message("conversation", **others))
+    commits, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(call: Call) -> None:
+        if call.operation == "save" and C in call.keys and not commits.is_set():
+            commits.set()
+            await go_on.wait()
+
+    bench.storage.before = slow
+    first = asyncio.create_task(bot.run(bench.message("user conversation")))
+    await commits.wait()
+    await bot.run(bench.message("user conversation", **ours))  # waits, and then ends the first one's attempt
+    go_on.set()
+    await first
+    await bot.turns.aclose()
+    assert (await bench.storage.states())[D] == {"count": 2}
+    bench.storage.calls.clear()
+    await bot.run(bench.message("conversation", **others))
+    assert bench.storage.calls[0].keys == ("emulator/users/u2",)
+
+
 async def test_replicas_behind_a_balancer_that_chooses_by_chance_rarely_run_a_turn_twice(bench: Bench) -> None:
     runs = 0
 
