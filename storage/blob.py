@@ -77,14 +77,14 @@ class BlobStorage(RemoteStorage):
         cls, connection_string: str, container: str, *, create: bool | None = None, **options: Any
     ) -> Self:
         """Build the client from an account's connection string; `create` None: on an emulator of this machine."""
-        service = BlobServiceClient.from_connection_string(connection_string, **_client_options())
+        service = BlobServiceClient.from_connection_string(connection_string, **client_options())
         return cls(service, container, create=may_create(create, service.url), **options)
 
     @classmethod
     def from_account_url(cls, account_url: str, container: str, *, create: bool | None = None, **options: Any) -> Self:
         """Build the client for the Entra identity that `DefaultAzureCredential` finds; `create` as above."""
         credential = DefaultAzureCredential()
-        service = BlobServiceClient(account_url, credential=credential, **_client_options())
+        service = BlobServiceClient(account_url, credential=credential, **client_options())
         return cls(service, container, create=may_create(create, service.url), credential=credential, **options)
 
     def __str__(self) -> str:
@@ -211,6 +211,7 @@ def _code(error: HttpResponseError) -> str:
     return str(getattr(code, "value", code))
 
 
-def _client_options() -> dict[str, Any]:
+def client_options() -> dict[str, Any]:
+    """Return the options of an account's client."""
     # `RemoteStorage` retries; the SDK would first wait 15 s.
     return {"retry_total": 0, "transport": Transport()}

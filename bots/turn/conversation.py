@@ -72,6 +72,11 @@ class Conversation:
         """Whether its last commit, if there was one, saw all these documents."""
         return self.last is None or set(self.last).issuperset(keys)
 
+    @property
+    def last_txn(self) -> str | None:
+        """The attempt that committed last, or None where none is known."""
+        return self.ledger.entries[-1].txn if self.ledger.entries else None
+
     def entry(self, txn: str) -> Entry | None:
         """The ledger's entry of the attempt `txn`."""
         return next((entry for entry in self.ledger.entries if entry.txn == txn), None)

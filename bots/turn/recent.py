@@ -8,6 +8,7 @@ been another process's in between, it takes it that a balancer spreads them, and
 from __future__ import annotations
 
 import math
+import sys
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -19,10 +20,12 @@ if TYPE_CHECKING:
     from bots.turn.runtime import Runtime
 
 ROOM: Final = 1_000  # conversations
-LARGEST: Final = 16_384  # characters of what a conversation keeps: so all together they take tens of megabytes at most
+LARGEST: Final = 32_768  # bytes of memory that a conversation takes: all together some 33 MB at most
+_ENTRY: Final = 200  # bytes of an entry of the ledger, besides the activity's name and the replies
 
 
 class _Left(NamedTuple):
+    txn: str | None
     etag: str | None
     conversation: Conversation | None  # None: it is to be loaded all the same
     at: float
@@ -49,14 +52,15 @@ class Recent:
         key, conversation, limits = turn.conversation_key, turn.conversation, self._runtime.limits
         before, now = self._left.pop(key, None), self._runtime.monotonic()
         row = 1
-        if before and before.etag == turn.snapshot.view.own.etag:
+        loaded = turn.snapshot.view.own
+        if before and before.etag == loaded.etag:
             row += before.row
-        elif before:
+        elif before and before.txn != loaded.last_txn:  # who only touched it had no turn: it may even have been we
             self._shared = now
         if len(conversation.seen) > limits.seen:
             return  # `tidy` is going to write it
         left = conversation if row >= limits.alone_after and _is_small(conversation) else None
-        self._left[key] = _Left(conversation.etag, left, now, row)
+        self._left[key] = _Left(turn.txn, conversation.etag, left, now, row)
         while not self._is_fresh(next(iter(self._left.values()))):
             self._left.popitem(last=False)
 
@@ -74,20 +78,19 @@ class Recent:
 
 
 def _is_small(conversation: Conversation) -> bool:
-    ledger = conversation.ledger
-    known = sum(len(entry.replies or "") for entry in ledger.entries) + sum(
-        len(part.digests) for part in ledger.answered
-    )
-    return _left_of(LARGEST - known - len(conversation.members.digests), conversation.state) > 0
+    ledger, size = conversation.ledger, sys.getsizeof
+    known = sum(_ENTRY + size(entry.activity_id) + size(entry.replies) for entry in ledger.entries)
+    known += sum(_ENTRY + size(part.digests) for part in ledger.answered)
+    rest = [conversation.state, conversation.seen, conversation.last, conversation.members.digests]
+    return _left_of(LARGEST - known, rest) > 0
 
 
 def _left_of(room: int, value: Any) -> int:
-    """What is left of `room` characters when `value` is in it; looks at no more than fits."""
-    if isinstance(value, str):
-        return room - len(value)
-    if isinstance(value, dict | list):
+    """What is left of `room` bytes when `value` is in it; looks at no more than fits."""
+    room -= sys.getsizeof(value)
+    if isinstance(value, (dict, list, tuple)):
         for item in chain(value, value.values()) if isinstance(value, dict) else value:
-            room = _left_of(room - 1, item)
             if room <= 0:
                 break
-    return room - 1
+            room = _left_of(room, item)
+    return room

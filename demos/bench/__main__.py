@@ -14,9 +14,10 @@ from functools import partial
 from pathlib import Path
 
 from demos.bench.channel import open_channel
-from demos.bench.command import interpreter, losses, row, run, speed
+from demos.bench.command import interpreter, losses, row, run, seconds, speed
 from demos.bench.entrants import BACKENDS, BOTS, entrants, service
 from demos.bench.runs import REPLIES, SETUP, Measured, contest, conversations
+from demos.scale_out import positive
 from tests.internet import internet
 
 TITLES = ("", "turns/s", "p50 ms", "p99 ms", "CPU ms", "storage", "replies", "peak MB", "of stock", "of floor")
@@ -72,12 +73,15 @@ def main() -> None:
     parser.add_argument("--backends", nargs="+", choices=BACKENDS, default=BACKENDS)
     parser.add_argument("--workloads", nargs="+", choices=tuple(REPLIES), default=tuple(REPLIES))
     parser.add_argument("--bots", nargs="+", choices=BOTS, default=BOTS)
-    parser.add_argument("--conversations", type=int, default=160, metavar="N", help="in all (%(default)s)")
-    parser.add_argument("--at-once", type=int, default=32, metavar="N", help="messages on their way (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="of each bot, in turn (%(default)s)")
-    parser.add_argument("--seconds", type=float, default=3.0, metavar="S", help="of a round (%(default)s)")
+    parser.add_argument("--conversations", type=positive, default=160, metavar="N", help="in all (%(default)s)")
+    parser.add_argument("--at-once", type=positive, default=32, metavar="N", help="messages on their way (%(default)s)")
+    parser.add_argument("--rounds", type=positive, default=3, metavar="N", help="of each bot, in turn (%(default)s)")
+    parser.add_argument("--seconds", type=seconds, default=3.0, metavar="S", help="of a round (%(default)s)")
     parser.add_argument("--peers", type=interpreter, metavar="PYTHON", help="what has the successor SDK")
-    run(partial(compare, parser.parse_args()))
+    options = parser.parse_args()
+    if options.at_once > options.conversations:  # each has one message at a time
+        parser.error(f"--at-once {options.at_once} is more than --conversations {options.conversations}")
+    run(partial(compare, options))
 
 
 if __name__ == "__main__":

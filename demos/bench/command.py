@@ -40,6 +40,13 @@ def interpreter(given: str) -> str:
     return os.path.abspath(found)
 
 
+def seconds(text: str) -> float:
+    """Parse a time of the command line. Raises ValueError unless it is above 0 and below an hour. For argparse."""
+    if not 0 < float(text) < 3600:
+        raise ValueError
+    return float(text)
+
+
 def row(values: tuple[str, ...]) -> str:
     """Return one line of a table."""
     return f"{values[0]:<14}" + "".join(f"{value:>10}" for value in values[1:])

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from demos.bench.channel import Channel, open_channel
-from demos.bench.command import losses, row, run, speed
+from demos.bench.command import losses, row, run, seconds, speed
 from demos.bench.entrants import BACKENDS, entrants, service
 from demos.bench.runs import REPLIES, ROOT, SETUP, Contest, Measured, contest, conversations, python_module
 from demos.scale_out import positive
@@ -146,13 +146,6 @@ def plot(python: str, *arguments: str, given: str = "") -> None:
         subprocess.run(command, input=given, text=True, cwd=ROOT, check=True)  # noqa: S603  # a program of ours
     except (OSError, subprocess.CalledProcessError) as error:
         sys.exit(f"{python} cannot draw ({error}): `make bench-curves` makes an environment that can")
-
-
-def seconds(text: str) -> float:
-    """Parse a time of the command line. Raises ValueError unless it is more than 0."""
-    if not 0 < float(text) < 3600:
-        raise ValueError
-    return float(text)
 
 
 def main() -> None:

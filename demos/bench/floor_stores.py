@@ -1,4 +1,5 @@
-"""The storage operations of the floor, straight on the clients of the SDKs that our backends use."""
+"""The storage operations of the floor, straight on the SDKs' clients, made with the options of our backends: with the
+defaults, its requests would cost more than ours."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ from azure.core import MatchConditions
 from azure.core.exceptions import ResourceNotFoundError
 
 from config import Settings
-from storage.local import is_loopback
+from storage.keys import cosmos_id
 from storage.sqlite_file import Connection, transaction
 
 
@@ -121,9 +122,10 @@ class _Blob(_Remote):
 class _Cosmos(_Remote):
     def __init__(self, container: Any) -> None:
         self._container = container
+        self._id = functools.cache(cosmos_id)
 
     async def _load(self, key: str) -> Held:
-        name = key.replace("/", "*2f")
+        name = self._id(key)
         try:
             item = await self._container.read_item(name, name)
         except ResourceNotFoundError:
@@ -131,7 +133,7 @@ class _Cosmos(_Remote):
         return Held(item["document"], item["_etag"])
 
     async def _save(self, key: str, held: Held) -> str:
-        name = key.replace("/", "*2f")
+        name = self._id(key)
         body = {"id": name, "realId": key, "document": held.state}
         if held.etag is None:
             return str((await self._container.create_item(body))["_etag"])
@@ -157,13 +159,18 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
     elif settings.state_storage == "blob":
         from azure.storage.blob.aio import BlobServiceClient
 
-        async with BlobServiceClient.from_connection_string(settings.blob_connection_string) as blobs:
+        from storage.blob import client_options as blob_options
+
+        account = settings.blob_connection_string
+        async with BlobServiceClient.from_connection_string(account, **blob_options()) as blobs:
             yield _Blob(blobs.get_container_client(settings.blob_container))
     elif settings.state_storage == "cosmos":
         from azure.cosmos.aio import CosmosClient
 
-        verify = not is_loopback(settings.cosmos_endpoint)
-        async with CosmosClient(settings.cosmos_endpoint, settings.cosmos_key, connection_verify=verify) as client:
+        from storage.cosmos_client import client_options as cosmos_options
+
+        endpoint = settings.cosmos_endpoint
+        async with CosmosClient(endpoint, settings.cosmos_key, **cosmos_options(endpoint)) as client:
             database = client.get_database_client(settings.cosmos_database)
             yield _Cosmos(database.get_container_client(settings.cosmos_container))
     else:

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from config import Settings
 from demos.bench.curves import LOADS, SIZES
+from demos.bench.floor_stores import open_store
 from infra.local.bot_process import APP
+from storage import create_storage
 from tests.e2e.conftest import Environment
 
 
@@ -35,6 +38,27 @@ def test_the_bots_are_compared_in_both_turns(machine: Environment, tmp_path: Pat
     assert rows == 2 * ["ours", "ours, token", "framework", "floor", "stock"]
     assert "refused" not in told
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "backend", [pytest.param(each, marks=getattr(pytest.mark, each)) for each in ("blob", "cosmos")]
+)
+async def test_the_floor_asks_its_service_with_as_little_as_our_backends_do(
+    backend: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings: Settings = request.getfixturevalue(f"{backend}_settings")
+    async with create_storage(settings):  # makes the container
+        pass
+    netrc = tmp_path / "netrc"  # which the SDKs' own transport reads, in another thread, for each request
+    netrc.write_text("default login somebody password else\n")
+    with monkeypatch.context() as environment:
+        environment.setenv("NETRC", str(netrc))
+        async with open_store(settings) as store:
+            held = (await store.load(["a/b"]))["a/b"]._replace(state={"n": 1})
+            etags = await store.save({"a/b": held})
+            assert (await store.load(["a/b"]))["a/b"] == held._replace(etag=etags["a/b"])
+    async with create_storage(settings) as ours:
+        assert (await ours.load(["a/b"]))["a/b"].value == {"n": 1}  # laid out as ours are
 
 
 def bench(module: str, *arguments: str, environment: Environment) -> str:

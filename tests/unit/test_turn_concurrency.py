@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
+import pytest
 from botbuilder.core import TurnContext
 
 from bots.state import ConversationState, UserState
-from tests.unit.turn_bench import TURN, Bench, C, count
+from tests.unit.turn_bench import TURN, Bench, C, D, Logic, count, counting
 
 
 async def both(context: TurnContext, conversation: ConversationState, user: UserState) -> None:
@@ -29,6 +30,24 @@ async def test_of_50_messages_at_once_into_one_conversation_all_count_and_each_o
     assert [text.partition(":")[2].split()[0] for text in texts[::2]] == [str(number) for number in range(1, 51)]
     pairs = zip(texts[::2], texts[1::2], strict=True)
     assert all(again == first.partition(":")[0] + ", again" for first, again in pairs)
+
+
+@pytest.mark.parametrize(("logic", "documents"), [(counting, [C]), (both, [C, D])], ids=["one", "two documents"])
+async def test_of_50_messages_at_once_into_one_conversation_over_two_processes_all_count_and_few_writes_are_in_vain(
+    bench: Bench, logic: Logic, documents: list[str]
+) -> None:
+    replicas, storages = [], []
+    for _ in range(2):
+        replicas.append(await bench.of(logic))
+        storages.append(bench.storage)
+    messages = [bench.message() for _ in range(50)]
+    statuses = await asyncio.gather(*(replicas[at % 2].status(message) for at, message in enumerate(messages)))
+    for replica in replicas:
+        await bench.settled(replica)
+    assert statuses == [201] * 50
+    assert await bench.storage.states() == {key: {"count": 50} for key in documents}
+    calls = [call for storage in storages for call in storage.calls if call.operation == "save"]
+    assert sum(len(call.keys) for call in calls) <= 1.5 * 50 * len(documents)
 
 
 async def test_a_conversation_does_not_wait_for_another(bench: Bench) -> None:

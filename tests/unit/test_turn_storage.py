@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from typing import Any
 
 import pytest
 from botbuilder.core import TurnContext
@@ -86,16 +87,36 @@ async def test_a_conversation_in_which_users_take_turns_is_loaded_as_often_as_if
     assert bench.storage.operations() == (["load", "save"] if bench.storage.transactional else ["load", "load", "save"])
 
 
-async def test_a_large_conversation_is_loaded_each_time_and_not_kept_in_memory(bench: Bench) -> None:
+@pytest.mark.parametrize(
+    "value",
+    [
+        [{"text": "x" * 1_000}] * 40,
+        ["\N{GRINNING FACE}" * 1_000] * 10,
+        [number / 7 for number in range(2_000)],
+        [{} for _ in range(1_000)],
+    ],
+    ids=["texts", "texts of four bytes a character", "numbers", "empty objects"],
+)
+async def test_a_conversation_that_takes_much_memory_is_loaded_each_time_and_not_kept(
+    bench: Bench, value: list[Any]
+) -> None:
     async def verbose(context: TurnContext, conversation: ConversationState, user: UserState) -> None:
         await obedient(context, conversation, user)
-        await conversation.create_property("parts").set(context, [{"text": "x" * 1_000}] * 20)
+        await conversation.create_property("parts").set(context, value)
 
     replica = await bench.of(verbose)
     for _ in range(UNTIL_ALONE + 1):
         bench.storage.calls.clear()
         assert await replica.status(bench.message("conversation")) == 201
         assert set(bench.storage.calls[0].keys) == {C, D}
+
+
+async def test_so_is_one_whose_activities_have_long_names(bench: Bench) -> None:
+    replica = await bench.of(obedient)
+    for number in range(20):
+        bench.storage.calls.clear()
+        assert await replica.status(bench.message("conversation", id=f"{number:02000}")) == 201
+    assert set(bench.storage.calls[0].keys) == {C, D}
 
 
 async def test_a_conversation_that_was_left_a_while_ago_is_loaded(bench: Bench) -> None:
@@ -168,6 +189,32 @@ async def test_once_a_conversation_was_another_replicas_too_all_are_loaded_for_t
     assert await is_loaded("c2")
     now += Limits().shared
     assert [await is_loaded("c2") for _ in range(2)] == [True, False]  # nobody else has written it all the time
+
+
+async def test_a_user_who_speaks_in_two_conversations_at_once_is_no_other_replica(bench: Bench) -> None:
+    bot = InProcess(bench.storage, obedient)
+    ours, others = {"conversation": {"id": "c2"}}, {"conversation": {"id": "c3"}, "from": {"id": "u2"}}
+    for _ in range(UNTIL_ALONE):
+        await bot.run(bench.message("conversation"))
+        await bot.run(bench.message("conversation", **others))
+    commits, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(call: Call) -> None:
+        if call.operation == "save" and C in call.keys and not commits.is_set():
+            commits.set()
+            await go_on.wait()
+
+    bench.storage.before = slow
+    first = asyncio.create_task(bot.run(bench.message("user conversation")))
+    await commits.wait()
+    await bot.run(bench.message("user conversation", **ours))  # waits, and then ends the first one's attempt
+    go_on.set()
+    await first
+    await bot.turns.aclose()
+    assert (await bench.storage.states())[D] == {"count": 2}
+    bench.storage.calls.clear()
+    await bot.run(bench.message("conversation", **others))
+    assert bench.storage.calls[0].keys == ("emulator/users/u2",)
 
 
 async def test_replicas_behind_a_balancer_that_chooses_by_chance_rarely_run_a_turn_twice(bench: Bench) -> None:
