@@ -45,7 +45,10 @@ class Handler:
         name = (found[user].state or _NAME)["UserProfile"]["name"]
         time, channel = activity["localTimestamp"], activity["channelId"]
         state = {"ConversationData": {"timestamp": time, "channel_id": channel}}
-        await self._commit({conversation: found[conversation]._replace(state=state)}, user)
+        changed = {conversation: found[conversation]._replace(state=state)}
+        if found[user].state is None:  # only the first time: to find none would cost more than to read one
+            changed[user] = found[user]._replace(state=_NAME)
+        await self._commit(changed, user)
         return f"{name} sent: {activity['text']}", f"Message received at: {time}", f"Message received from: {channel}"
 
     async def _both(self, _activity: dict[str, Any], user: str, conversation: str) -> tuple[str, ...]:
