@@ -24,7 +24,7 @@ from storage.errors import StorageUnavailable
 from storage.expiry import NEVER, Expiry, is_due, is_over
 from storage.keys import key_of_row, row_key
 from storage.limits import Limits
-from storage.sqlite_file import Connection, T, page, prepare, remove, select, transaction, use_wal
+from storage.sqlite_file import Connection, T, page, prepare, put, remove, select, transaction, use_wal
 from storage.telemetry import measured
 
 _PAGE: Final = 1000  # keys
@@ -171,8 +171,7 @@ class SqliteStorage(StateStorage):
             current = {names[name]: tag for name, tag, at in found if not is_over(self.life(names[name]), now - at)}
             for key, write in writes.items():
                 write.require(key, current.get(key))
-            rows = [(row_key(key), text, etags[key], now) for key, text in texts.items()]
-            connection.executemany("INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?)", rows)
+            put(connection, [(row_key(key), text, etags[key], now) for key, text in texts.items()])
             remove(connection, [row_key(key) for key, write in writes.items() if write.value is None])
             if self._expiry and now - self._swept_at >= _SWEEP_EVERY:
                 self._swept_at = now

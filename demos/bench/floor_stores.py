@@ -19,7 +19,7 @@ from azure.core.exceptions import ResourceNotFoundError
 
 from config import Settings
 from storage.keys import cosmos_id
-from storage.sqlite_file import Connection, transaction
+from storage.sqlite_file import Connection, prepare, put, transaction
 
 
 class Held(NamedTuple):
@@ -75,13 +75,13 @@ class _Sqlite:
 
     async def save(self, documents: Mapping[str, Held]) -> dict[str, str]:
         etags = {key: str(next(self._etags)) for key in documents}
-        rows = [(key, json.dumps(held.state), etags[key]) for key, held in documents.items()]
+        rows = [(key, json.dumps(held.state), etags[key], 0.0) for key, held in documents.items()]
         await self._writer.run(partial(self._insert, rows))
         return etags
 
-    def _insert(self, rows: list[tuple[str, str, str]], writer: sqlite3.Connection) -> None:
+    def _insert(self, rows: list[tuple[str, str, str, float]], writer: sqlite3.Connection) -> None:
         with transaction(writer):
-            writer.executemany("INSERT OR REPLACE INTO documents VALUES (?, ?, ?)", rows)
+            put(writer, rows)
 
 
 class _Remote:
@@ -143,8 +143,7 @@ class _Cosmos(_Remote):
 
 def _prepare(writer: sqlite3.Connection) -> None:
     writer.execute("PRAGMA journal_mode=WAL").fetchall()
-    writer.execute("PRAGMA synchronous=FULL")
-    writer.execute("CREATE TABLE IF NOT EXISTS documents (key TEXT PRIMARY KEY, value TEXT, etag TEXT) WITHOUT ROWID")
+    prepare(writer, 0.0)
 
 
 @asynccontextmanager

@@ -137,6 +137,16 @@ class TestFile:
             await storage.save({"k": Write({"n": 3}, ANY)})
             assert await counts(storage, "k") == [3]
 
+    async def test_a_document_of_kilobytes_is_written_as_one_page(self, tmp_path: Path) -> None:
+        path = tmp_path / "state.db"
+        journal = tmp_path / "state.db-wal"
+        async with SqliteStorage(path) as storage:
+            await storage.save({f"k{at}": Write({"text": "x" * 2_000}, ABSENT) for at in range(100)})
+            before = journal.stat().st_size
+            for at in range(100):
+                await storage.save({f"k{at}": Write({"text": "y" * (2_000 + at)}, ANY)})
+            assert journal.stat().st_size - before < 1.3 * 100 * 4_120  # a page of 4,096 bytes, and its header
+
     async def test_of_a_write_that_was_given_up_and_fails_nobody_is_told(self, tmp_path: Path) -> None:
         path, told = tmp_path / "state.db", list[str]()
         asyncio.get_running_loop().set_exception_handler(lambda _loop, context: told.append(context["message"]))
