@@ -51,8 +51,8 @@ def is_absent(error: CosmosHttpResponseError) -> bool:
 async def settled(client: CosmosClient) -> None:
     """Return when the client asks for nothing in the background any more, after a second at the latest.
 
-    Later ones than the pinned check their endpoints there, and closing cancels that; cancelled just before a TLS
-    handshake, asyncio leaves the connection open.
+    Later versions than the pinned one check their endpoints there, and closing cancels that; cancelled just before a
+    TLS handshake, asyncio leaves the connection open.
     """
     endpoints = getattr(client.client_connection, "_global_endpoint_manager", None)
     check = getattr(endpoints, "refresh_task", None)  # both are the SDK's own: a version may have neither

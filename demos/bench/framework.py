@@ -1,7 +1,7 @@
 """Bot Framework alone: its classes between the floor's requests, with nothing of what makes a turn safe.
 
 The bot is the real one, and so are activity, context and handler, read and written as fast as we can. There is no
-token to check, no other turn to wait for, no ledger, no version, no bound of time or size. What a turn of ours costs
+token to check, no other turn to wait for, no ledger, no second try, no bound of time or size. What a turn of ours costs
 more than this one is the price of its guarantees; what this one costs more than the floor is Bot Framework's.
 """
 
