@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -95,6 +98,21 @@ async def test_a_request_to_a_service_is_no_span_of_its_own_that_would_tell_the_
     told = str([span.to_json() for span in finished])
     for private in ("lovelace", "msteams", "http"):
         assert private not in told
+
+
+@pytest.mark.parametrize(("said", "traces"), [({}, "False"), ({"AZURE_TRACING_ENABLED": "true"}, "True")])
+def test_the_azure_sdks_trace_where_the_environment_says_so(said: dict[str, str], traces: str) -> None:
+    start = """import app
+from azure.core.settings import settings
+async def serve(*_):
+    print(settings.tracing_enabled())
+app.serve = serve
+app.main()"""
+    root = Path(__file__).parents[2]
+    ended = subprocess.run(
+        [sys.executable, "-c", start], env=said, cwd=root, capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.split() == [traces]
 
 
 async def test_a_turn_that_raises_is_a_span_of_that_error_without_its_text(
